@@ -1,0 +1,225 @@
+"""The vocabulary of the engine: every noun that crosses a module border.
+
+Letters of tensor shapes, the same everywhere: B sequences, N nodes (the root included),
+D depth, K ranks of a head, V vocabulary, L past length, H hidden size.
+
+All nouns are frozen: an event can be kept, sent and drawn, and never changes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+Fate = Literal["root", "drafted", "pruned", "rejected", "accepted", "bonus"]
+"""What became of a token in a step.
+
+``root``      decided before the step; depth 0; never pruned
+``drafted``   proposed, not judged yet (only in events of a step that did not finish)
+``pruned``    dropped after the prune layer
+``rejected``  verified and not kept
+``accepted``  verified and kept
+``bonus``     the model's own next token, which becomes the next root
+"""
+
+FinishReason = Literal["eos", "length", "cancelled"]
+
+
+@dataclass(frozen=True)
+class DecodingConfig:
+    """How to decode one request. Validated once, where the request enters (`propd.engine`)."""
+
+    method: str = "propd"
+    """A name of `propd.methods.METHODS`."""
+    max_new_tokens: int = 128
+    """Tokens to write at most, at least 1."""
+    max_nodes: int = 63
+    """Largest tree of a dynamic method, the root not counted."""
+    prune_top_k: int | None = None
+    """A child outside its parent's top-k of the early head goes. None: what the heads recommend."""
+    record_probabilities: bool = False
+    """Compute the final probability of each verified node (for pictures; costs a softmax)."""
+    ignore_eos: bool = False
+    """Go on after an end token (for benchmarks of equal length)."""
+
+
+@dataclass(frozen=True)
+class TokenTree:
+    """A token tree in topological order: node 0 is the root and a parent comes before its children.
+
+    Example, a root with two children, the first of which has one child::
+
+        parents = (-1, 0, 0, 1)   depths = (0, 1, 1, 2)   ranks = (0, 0, 1, 0)
+    """
+
+    parents: tuple[int, ...]
+    """Index of each node's parent; -1 for the root."""
+    ranks: tuple[int, ...]
+    """Place of each node in its head's top-k list, 0 is best; 0 for the root."""
+    depths: tuple[int, ...]
+    """Distance of each node from the root."""
+    values: tuple[float, ...]
+    """Estimated chance that the path up to this node is accepted; 1.0 for the root."""
+
+    @property
+    def size(self) -> int:
+        """Drafted nodes: the root does not count."""
+        return len(self.parents) - 1
+
+
+@dataclass(frozen=True)
+class Node:
+    """One token of a step's tree, as an event tells it."""
+
+    token_id: int
+    parent: int
+    """Index in the event's ``nodes``; -1 for the root."""
+    depth: int
+    """Depth d > 0 was drafted by draft head d."""
+    rank: int
+    """Place in its head's list, 0 is best."""
+    fate: Fate
+    value: float
+    """Estimated chance that the path up to here is accepted (an estimate, from the planner)."""
+    draft_probability: float | None = None
+    early_rank: int | None = None
+    """Place among the early head's successors of the parent, 0 is best; None when not scored."""
+    early_probability: float | None = None
+    final_probability: float | None = None
+    """The model's own probability, given the path; None when pruned or not recorded."""
+    choice_id: int | None = None
+    """The token the model itself puts after this node; None when pruned."""
+    text: str = ""
+    """Readable form of ``token_id``; filled by `propd.engine`."""
+    choice_text: str = ""
+    """Readable form of ``choice_id``; filled by `propd.engine`."""
+
+
+@dataclass(frozen=True)
+class SizeDecision:
+    """Why the tree has its size: the candidates, what was expected of each, and the choice.
+
+    Everything here is an estimate made before the step ran; what it really took is in
+    ``StepEvent.milliseconds``. A fixed tree has one candidate and no estimates.
+    """
+
+    sizes: tuple[int, ...]
+    """Candidate sizes n (drafted nodes; the root not counted), ascending."""
+    expected_lengths: tuple[float, ...]
+    """L(n): expected acceptance length, bonus included, so at least 1."""
+    estimated_ms: tuple[float, ...]
+    """T(n): estimated time of a step."""
+    chosen: int
+    reason: Literal["fixed", "best", "end"]
+    """``fixed`` by the method, ``best`` L(n)/T(n), ``end``: few tokens were left to write."""
+    acceptance_table: tuple[tuple[float, ...], ...] = ()
+    """p[depth - 1][rank]: the chance that this head's guess of this rank is right."""
+    cost_coefficients: tuple[float, ...] = ()
+    """(b0, b1) of T(n) = b0 + b1 n, in milliseconds."""
+
+
+@dataclass(frozen=True)
+class Milliseconds:
+    """Measured time of each phase of a step."""
+
+    draft: float = 0.0
+    grow: float = 0.0
+    early: float = 0.0
+    prune: float = 0.0
+    late: float = 0.0
+    verify: float = 0.0
+    commit: float = 0.0
+
+    @property
+    def total(self) -> float:
+        """Time of the whole step."""
+        parts = (self.draft, self.grow, self.early, self.prune, self.late)
+        return sum(parts) + self.verify + self.commit
+
+
+@dataclass(frozen=True)
+class StepEvent:
+    """All that happened in one step. Events are the only thing a picture may be drawn from.
+
+    Event 0 is the prefill: its root is the last token of the prompt, it drafts nothing, and its
+    bonus is the first token of the answer.
+    """
+
+    index: int
+    kind: Literal["prefill", "decode"]
+    nodes: tuple[Node, ...]
+    """The root and every drafted node, in the order of the tree."""
+    bonus: Node | None
+    """The model's own next token; its parent is the last kept node. None if the text ended."""
+    accepted: tuple[int, ...]
+    """Indices of the accepted nodes, root excluded, by depth."""
+    token_ids: tuple[int, ...]
+    """Tokens this step adds to the text: accepted, then bonus."""
+    decision: SizeDecision
+    milliseconds: Milliseconds
+    past_length: int
+    """Tokens in the cache before this step."""
+    elapsed_s: float
+    """Seconds since the request began, prefill included, time spent by the consumer excluded."""
+    finish_reason: FinishReason | None = None
+    prune_layer: int | None = None
+    """The early head looked after this many layers; None when the step did not prune."""
+    prune_top_k: int | None = None
+    text: str = ""
+    """Text this step adds, never half a character; filled by `propd.engine`."""
+
+    @property
+    def drafted(self) -> int:
+        return len(self.nodes) - 1
+
+    @property
+    def pruned(self) -> int:
+        return sum(node.fate == "pruned" for node in self.nodes)
+
+    @property
+    def verified(self) -> int:
+        """Drafted nodes that went through every layer."""
+        return self.drafted - self.pruned
+
+
+@dataclass(frozen=True)
+class RunStats:
+    """Sums over the events of a run."""
+
+    new_tokens: int = 0
+    steps: int = 0
+    """Passes after the prefill."""
+    drafted: int = 0
+    pruned: int = 0
+    verified: int = 0
+    seconds: float = 0.0
+    """Prefill included."""
+    decode_seconds: float = 0.0
+    """Prefill excluded."""
+    decoded_tokens: int = field(default=0, repr=False)
+    """Tokens that the steps after the prefill added."""
+
+    @property
+    def tokens_per_pass(self) -> float:
+        """Mean acceptance length; 0 when no step ran."""
+        return self.decoded_tokens / self.steps if self.steps else 0.0
+
+    @property
+    def tokens_per_second(self) -> float:
+        """Prefill included."""
+        return self.new_tokens / self.seconds if self.seconds else 0.0
+
+    def add(self, event: StepEvent) -> RunStats:
+        """The sums with one more event."""
+        decode = event.kind == "decode"
+        tokens = len(event.token_ids)
+        return RunStats(
+            new_tokens=self.new_tokens + tokens,
+            steps=self.steps + decode,
+            drafted=self.drafted + event.drafted,
+            pruned=self.pruned + event.pruned,
+            verified=self.verified + event.verified,
+            seconds=event.elapsed_s,
+            decode_seconds=self.decode_seconds + decode * event.milliseconds.total / 1000,
+            decoded_tokens=self.decoded_tokens + decode * tokens,
+        )
