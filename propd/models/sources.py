@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Literal
 
 from propd.errors import ModelUnavailable, ProPDError
-from propd.models import hub, wheel
+from propd.models import wheel
 from propd.models.registry import DEFAULT_MODEL, REGISTRY, ModelEntry, WheelSource
 
 Report = Callable[[str], None]
@@ -114,6 +114,8 @@ def _resolve_hub_id(model: str, report: Report) -> ModelFolder:
 
 
 def _hub_folder(hub_id: str, report: Report) -> Path:
+    from propd.models import hub  # here, so that the doctor runs without huggingface_hub too
+
     folder = hub.cached(hub_id) or hub.fetch(hub_id, report)
     check_folder(folder)
     return folder
