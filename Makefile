@@ -30,7 +30,7 @@ demo: $(RUNTIME) ## install what is needed and start the app
 
 model: $(RUNTIME) ## fetch the default model into the cache, without starting anything
 	@echo "Fetching the default model, unless the cache has it"
-	@$(BIN)/python -m propd.models.sources
+	@$(BIN)/python -m propd.models.fetch
 
 bench: $(RUNTIME) ## compare the decoding methods on this machine
 	@echo "Running the benchmark"

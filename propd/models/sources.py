@@ -1,7 +1,4 @@
-"""Where a model's files are: a folder, our cache, a wheel or the Hub.
-
-``python -m propd.models.sources [MODEL]`` fetches a model and prints its folder.
-"""
+"""Where a model's files are: a folder, our cache, a wheel or the Hub."""
 
 from __future__ import annotations
 
@@ -9,7 +6,6 @@ import json
 import os
 import re
 import shutil
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -17,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from propd.errors import ModelUnavailable, ProPDError
+from propd.errors import ModelUnavailable
 from propd.models import wheel
-from propd.models.registry import DEFAULT_MODEL, REGISTRY, ModelEntry, WheelSource
+from propd.models.registry import REGISTRY, ModelEntry, WheelSource
 
 Report = Callable[[str], None]
 """Takes a short message about the stage of a slow operation."""
@@ -175,18 +171,3 @@ def _sweep(folder: Path) -> None:
     for path in folder.glob(".new-*"):
         if time.time() - path.stat().st_mtime > _STALE_SECONDS:
             shutil.rmtree(path, ignore_errors=True)
-
-
-def _main(arguments: list[str]) -> int:
-    model = arguments[0] if arguments else DEFAULT_MODEL
-    try:
-        folder = resolve(model, lambda message: print(message, file=sys.stderr))
-    except ProPDError as error:
-        print(error, file=sys.stderr)
-        return 2
-    print(folder.path)
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(_main(sys.argv[1:]))
