@@ -68,6 +68,7 @@ def event_to_json(event: StepEvent) -> dict[str, Any]:
         "past_length": event.past_length,
         "elapsed_s": round(event.elapsed_s, 5),
         "text": event.text,
+        "pieces": list(event.pieces),
     }
     if event.bonus is not None:
         data["bonus"] = _columns((event.bonus,))
@@ -206,6 +207,16 @@ def _indices(value: Any, where: str, below: int) -> tuple[int, ...]:
     return items
 
 
+def _pieces(data: dict[str, Any], where: str) -> tuple[str, tuple[str, ...]]:
+    """The text of a step, whole and by token; both must say the same."""
+    text = read_text(data.get("text"), f"{where}.text", MAX_TEXT)
+    items = read_list(data.get("pieces", []), f"{where}.pieces")
+    pieces = tuple(read_text(item, f"{where}.pieces") for item in items)
+    if pieces and "".join(pieces) != text:
+        raise InvalidTrace(f"The trace is not well formed: the pieces of {where} are not its text.")
+    return text, pieces
+
+
 def event_from_json(data: Any, where: str = "event") -> StepEvent:
     """The event of `event_to_json`, every value checked; `InvalidTrace` says what is wrong."""
     data = read_object(data, where)
@@ -216,6 +227,9 @@ def event_from_json(data: Any, where: str = "event") -> StepEvent:
         _indices([bonus[0].parent], f"{where}.bonus.parent", len(nodes))
     times = read_object(data.get("milliseconds"), f"{where}.milliseconds")
     token_ids = read_list(data.get("token_ids"), f"{where}.token_ids")
+    text, pieces = _pieces(data, where)
+    if len(pieces) not in (0, len(token_ids)):
+        raise InvalidTrace(f"The trace is not well formed: {where} has a piece without a token.")
     return StepEvent(
         index=read_whole(data.get("index"), f"{where}.index"),
         kind=read_one_of(data.get("kind"), f"{where}.kind", ("prefill", "decode")),
@@ -241,5 +255,6 @@ def event_from_json(data: Any, where: str = "event") -> StepEvent:
         ),
         prune_layer=_maybe(read_whole)(data.get("prune_layer"), f"{where}.prune_layer"),
         prune_top_k=_maybe(read_whole)(data.get("prune_top_k"), f"{where}.prune_top_k"),
-        text=read_text(data.get("text"), f"{where}.text", MAX_TEXT),
+        pieces=pieces,
+        text=text,
     )

@@ -47,6 +47,7 @@ def step(index: int = 1) -> StepEvent:
         elapsed_s=0.125,
         prune_layer=4,
         prune_top_k=50,
+        pieces=(" cat", " sat"),
         text=" cat sat",
     )
 
@@ -126,6 +127,8 @@ def broken(path: str, value: Any) -> Any:
         ("events.0.elapsed_s", float("inf")),
         ("events.0.decision.estimated_ms", [1.0]),
         ("events.0.milliseconds", []),
+        ("events.0.pieces", [" cat", " ran"]),
+        ("events.0.pieces", [" cat sat"]),
     ],
 )
 def test_a_broken_trace_is_refused_in_one_sentence(path: str, value: Any) -> None:

@@ -1,0 +1,199 @@
+// The player's HTML. Token text enters the page through textContent alone, never as markup.
+import { facts, nodeAt, pieces, say, tableRows, visible, why } from "./words.js";
+import { LOOKS, PHASES } from "./figures.js";
+
+/** A new element; `attributes` may hold on<event> listeners; strings become text, never markup. */
+export function make(tag, attributes = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else if (value !== null && value !== false) element.setAttribute(name, value === true ? "" : value);
+  }
+  element.append(...children);
+  return element;
+}
+
+const SHAPES = {
+  r: ["path", { d: "M8 2 L14 8 L8 14 L2 8 Z", fill: LOOKS.r.colour }],
+  b: ["path", { d: "M8 2 L14 8 L8 14 L2 8 Z", fill: LOOKS.b.colour }],
+  a: ["circle", { cx: 8, cy: 8, r: 5, fill: LOOKS.a.colour, stroke: "currentColor", "stroke-width": 2 }],
+  x: ["path", { d: "M3 3 L13 13 M13 3 L3 13", stroke: LOOKS.x.colour, "stroke-width": 3.5 }],
+  p: ["circle", { cx: 8, cy: 8, r: 4.5, fill: "none", stroke: LOOKS.p.colour, "stroke-width": 2 }],
+  d: ["circle", { cx: 8, cy: 8, r: 4.5, fill: LOOKS.d.colour }],
+};
+
+const ICONS = {
+  play: "M4 2 L14 8 L4 14 Z",
+  pause: "M3 2 H6.5 V14 H3 Z M9.5 2 H13 V14 H9.5 Z",
+  previous: "M11 2 L4 8 L11 14 Z",
+  next: "M5 2 L12 8 L5 14 Z",
+  first: "M2 2 H4.5 V14 H2 Z M14 2 L6 8 L14 14 Z",
+  last: "M2 2 L10 8 L2 14 Z M11.5 2 H14 V14 H11.5 Z",
+};
+
+function svg(tag, attributes) {
+  const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  return element;
+}
+
+/** Drawn, not typed: fonts differ in which of these signs they have. */
+export function icon(name) {
+  const picture = svg("svg", { viewBox: "0 0 16 16", width: 14, height: 14, "aria-hidden": "true" });
+  picture.append(svg("path", { d: ICONS[name] }));
+  return picture;
+}
+
+/** The mark of a fate: its line and its shape, as the tree draws them. */
+export function mark(fate) {
+  const picture = svg("svg", { viewBox: "-18 0 34 16", width: 34, height: 16, "aria-hidden": "true" });
+  const dashes = { solid: "", dash: "5 3", dot: "2 3" }[LOOKS[fate].line];
+  if (fate !== "r") {
+    picture.append(svg("line", {
+      x1: -18, y1: 8, x2: 2, y2: 8, stroke: LOOKS[fate].colour, "stroke-dasharray": dashes,
+      "stroke-width": Math.max(1.5, LOOKS[fate].edge),
+    }));
+  }
+  picture.append(svg(...SHAPES[fate]));
+  return picture;
+}
+
+function legend(words) {
+  const item = (fate) => make("li", { class: "propd-fate" }, mark(fate), words.fates[fate]);
+  return make("ul", { class: "propd-legend" }, ...["r", "a", "b", "x", "p"].map(item),
+    make("li", {}, words.legend_size), make("li", {}, words.legend_space));
+}
+
+function textLegend(words) {
+  const item = (kind) => make("li", {}, make("span", { class: `propd-piece ${kind}` }, "abc"), " " + words["from_" + kind]);
+  return make("ul", { class: "propd-legend" }, ...["accepted", "bonus", "prefill"].map(item));
+}
+
+function controls(words, on) {
+  const button = (name) => make("button", {
+    type: "button", class: "propd-button " + name, "aria-label": words[name], title: words[name], onclick: on[name],
+  }, icon(name));
+  const parts = {
+    play: button("play"),
+    live: make("button", { type: "button", class: "propd-button live", onclick: on.live, hidden: true }, words.jump_to_live),
+    scrub: make("input", {
+      type: "range", min: 0, max: 0, value: 0, class: "propd-scrub", "aria-label": words.scrub, oninput: on.scrub,
+    }),
+    place: make("span", { class: "propd-place" }),
+    speed: make("select", { class: "propd-speed", "aria-label": words.speed, title: words.speed, onchange: on.speed },
+      ...[["0.5", "0.5×"], ["1", "1×"], ["2", "2×"], ["4", "4×"], ["real", words.as_it_ran]]
+        .map(([value, label]) => make("option", { value, selected: value === "1" }, label))),
+  };
+  const bar = make("div", { class: "propd-controls", role: "group" },
+    button("first"), button("previous"), parts.play, button("next"), button("last"),
+    parts.scrub, parts.place, parts.speed, parts.live);
+  return { ...parts, bar };
+}
+
+/** Build the whole player once; returns its parts by name. */
+export function build(words, on) {
+  const p = controls(words, on);
+  p.runs = make("div", { class: "propd-runs", role: "group", "aria-label": words.recorded_runs });
+  p.status = make("span", { class: "propd-status" });
+  p.metrics = make("dl", { class: "propd-metrics" });
+  p.prompt = make("p", { class: "propd-prompt" });
+  p.text = make("div", { class: "propd-text", role: "region", "aria-label": words.text, tabindex: 0, onclick: on.word });
+  p.caption = make("p", { class: "propd-caption", "aria-live": "polite" });
+  p.phases = make("div", { class: "propd-phases", role: "group", "aria-label": words.phase },
+    ...PHASES.map((name) => make("button", { type: "button", "data-phase": name, onclick: () => on.phase(name) }, words["phase_" + name])));
+  p.tree = make("div", { class: "propd-tree" });
+  p.treeBox = make("div", { class: "propd-tree-box", role: "group", "aria-label": words.tree }, p.tree);
+  p.card = make("section", { class: "propd-card", "aria-label": words.card });
+  p.sizeText = make("p", { class: "propd-size-text" });
+  p.size = make("div", { class: "propd-size" });
+  p.times = make("div", { class: "propd-times" });
+  p.table = make("details", { class: "propd-table", ontoggle: on.table }, make("summary", {}, words.table),
+    make("div", { class: "propd-table-box", tabindex: 0, role: "region", "aria-label": words.table }));
+  const badge = (name) => make("span", { class: "propd-badge " + name }, words[name]);
+  p.root = make("div", { class: "propd-player", tabindex: 0, role: "group", "aria-label": words.tree, onkeydown: on.key },
+    make("div", { class: "propd-top" }, make("span", { class: "propd-label" }, words.recorded_runs), p.runs),
+    make("div", { class: "propd-run-line" }, p.status, p.metrics),
+    make("div", { class: "propd-text-box" }, p.prompt, p.text,
+      make("div", { class: "propd-under" }, textLegend(words), make("span", {}, words.text_hint))),
+    p.bar,
+    make("div", { class: "propd-stage" },
+      make("div", { class: "propd-main" },
+        make("div", { class: "propd-caption-line" }, p.caption, p.phases), p.treeBox, legend(words)),
+      p.card,
+      make("section", { class: "propd-decision", "aria-label": words.size },
+        make("h3", {}, words.size, " ", badge("estimated")), p.sizeText, p.size, p.times)),
+    p.table, make("p", { class: "propd-keys" }, words.keys));
+  return p;
+}
+
+/** Append the text of events that are not on screen yet; a click on it finds its step. */
+export function appendText(box, events, from) {
+  for (const event of events.slice(from)) {
+    const step = make("span", { class: "propd-step", "data-step": event.index });
+    for (const { text, kind } of pieces(event)) {
+      const piece = make("span", { class: `propd-piece ${kind}` });
+      piece.textContent = text;
+      step.append(piece);
+    }
+    box.append(step);
+  }
+}
+
+/** Mark the current step and fade what comes after it; keep the current word in sight. */
+export function markText(box, step) {
+  for (const span of box.children) {
+    const index = Number(span.dataset.step);
+    span.classList.toggle("current", index === step);
+    span.classList.toggle("future", index > step);
+  }
+  const current = box.children[step];
+  if (!current) return;
+  // Scroll the text box only: scrollIntoView would move the whole page.
+  const top = current.offsetTop - box.offsetTop, bottom = top + current.offsetHeight;
+  if (bottom > box.scrollTop + box.clientHeight) box.scrollTop = bottom - box.clientHeight + 8;
+  else if (top < box.scrollTop) box.scrollTop = Math.max(0, top - 8);
+}
+
+export function drawMetrics(box, stats, words) {
+  const entry = (value, name, title) => make("div", { title }, make("dd", {}, value), make("dt", {}, name));
+  box.replaceChildren(
+    entry(stats.tokensPerSecond.toFixed(1), words.tokens_per_second, words.tokens_per_second_title),
+    entry(stats.tokensPerPass.toFixed(2), words.tokens_per_pass, words.tokens_per_pass_title),
+    entry(String(stats.tokens), words.tokens, ""));
+}
+
+/** What one node is and why it met its fate; i null: the hint. */
+export function drawCard(box, event, i, words) {
+  if (i === null || i === undefined) {
+    box.replaceChildren(make("p", { class: "propd-hint" }, words.card_hint));
+    return;
+  }
+  const node = nodeAt(event, i);
+  const rows = facts(event, i, words).flatMap(([label, value]) => [make("dt", {}, label), make("dd", {}, String(value))]);
+  box.replaceChildren(
+    make("div", { class: "propd-card-head" }, make("code", {}, visible(node.text) || "∅"),
+      make("span", { class: "propd-fate" }, mark(node.fate), words.fates[node.fate])),
+    make("p", { class: "propd-why" }, why(event, i, words)),
+    make("dl", {}, ...rows));
+}
+
+/** Where the measured time of the step went. */
+export function drawTimes(box, event, words) {
+  const parts = Object.entries(event.milliseconds);
+  const total = parts.reduce((sum, [, ms]) => sum + ms, 0);
+  const bar = make("div", { class: "propd-bar", "aria-hidden": "true" },
+    ...parts.map(([name, ms]) => make("span", { "data-phase": name, style: `flex-grow:${ms}`, title: words.phases[name] })));
+  const list = parts.map(([name, ms]) =>
+    make("li", { "data-phase": name }, say(words.phase_ms, { name: words.phases[name], ms: ms.toFixed(1) })));
+  box.replaceChildren(
+    make("p", {}, say(words.step_time, { ms: total.toFixed(1) }), " ",
+      make("span", { class: "propd-badge measured" }, words.measured)),
+    bar, make("ul", {}, ...list));
+}
+
+export function drawTable(box, event, words) {
+  const row = (cells, tag) => make("tr", {}, ...cells.map((cell) => make(tag, tag === "th" ? { scope: "col" } : {}, cell)));
+  box.replaceChildren(make("table", {},
+    make("thead", {}, row(words.table_columns, "th")),
+    make("tbody", {}, ...tableRows(event, words).map((cells) => row(cells, "td")))));
+}

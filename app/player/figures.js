@@ -1,0 +1,244 @@
+// Plotly figures as pure functions of an event: same event and options, same figure.
+import { middle, nodesOf, say, stepMilliseconds, visible } from "./words.js";
+
+/** Okabe-Ito colours; a shape and a line style say the same to those who see no colour. */
+export const LOOKS = {
+  r: { colour: "#0072B2", symbol: "diamond", line: "solid", edge: 2.5 },
+  a: { colour: "#009E73", symbol: "circle", line: "solid", edge: 4 },
+  b: { colour: "#0072B2", symbol: "diamond", line: "dot", edge: 2.5 },
+  x: { colour: "#D55E00", symbol: "x", line: "solid", edge: 1 },
+  p: { colour: "#E69F00", symbol: "circle-open", line: "dash", edge: 1 },
+  d: { colour: "#8a8f98", symbol: "circle", line: "solid", edge: 1 },
+};
+export const PHASES = ["drafted", "pruned", "judged"];
+export const CONFIG = {
+  displayModeBar: false, showSendToCloud: false, displaylogo: false, responsive: false,
+  scrollZoom: false, doubleClick: false,
+};
+const LETTER = 7.3; // width of one letter of the 12 px monospace labels
+const MARK = 9; // room for half a marker
+
+/** Escape for plotly's pseudo-HTML: a token may hold markup. */
+export function plotlyText(text) {
+  return text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
+}
+
+/**
+ * Tidy tree: a leaf takes the next row, a parent stands in the middle of its children.
+ * nodes: [{parent, depth, value}] with parents first. Returns {rows: [...], leaves, depth}.
+ * Example: parents -1,0,0,1 -> rows .5, 0, 1, 0; 2 leaves; depth 2.
+ */
+export function layoutTree(nodes) {
+  const children = nodes.map(() => []);
+  nodes.forEach((node, i) => { if (node.parent >= 0) children[node.parent].push(i); });
+  // The likelier branch above; the bonus has no drafted value and goes last.
+  children.forEach((list) => list.sort((a, b) => nodes[b].value - nodes[a].value || a - b));
+  const rows = nodes.map(() => 0);
+  let leaves = 0;
+  const waiting = [0];
+  while (waiting.length) {
+    const i = waiting.pop();
+    if (children[i].length === 0) rows[i] = leaves++;
+    waiting.push(...[...children[i]].reverse());
+  }
+  for (let i = nodes.length - 1; i >= 0; i--) {
+    const list = children[i];
+    if (list.length) rows[i] = (rows[list[0]] + rows[list[list.length - 1]]) / 2;
+  }
+  return { rows, leaves, depth: Math.max(...nodes.map((node) => node.depth)) };
+}
+
+/** The fate a node shows in a phase of the story; null: not to be seen yet. */
+export function fateAt(fate, phase) {
+  if (phase === "judged" || fate === "r") return fate;
+  if (fate === "b") return null;
+  return phase === "pruned" && fate === "p" ? "p" : "d";
+}
+
+/** Pixels of every node, for a tree that grows to the right (wide) or down (narrow). */
+function places(nodes, { width, height, vertical }) {
+  const { rows, leaves, depth } = layoutTree(nodes);
+  if (vertical) {
+    const unit = Math.max(46, Math.min(76, (width - 8) / leaves));
+    const spread = Math.max(width, leaves * unit + 8);
+    const left = (spread - leaves * unit) / 2;
+    const fall = 64;
+    return {
+      points: nodes.map((node, i) => ({ x: left + (rows[i] + 0.5) * unit, y: 20 + node.depth * fall })),
+      width: spread, height: 20 + depth * fall + 40, letters: Math.floor((unit - 4) / LETTER),
+    };
+  }
+  const unit = Math.max(17, Math.min(34, (height - 12) / leaves));
+  const tall = Math.max(height, leaves * unit + 12);
+  const column = Math.max(72, Math.min(184, (width - 16) / (depth + 1)));
+  const top = (tall - leaves * unit) / 2;
+  return {
+    points: nodes.map((node, i) => ({ x: 14 + node.depth * column, y: top + (rows[i] + 0.5) * unit })),
+    width: Math.max(width, 16 + column * (depth + 1)), height: tall,
+    letters: Math.floor((column - 2 * MARK - 18) / LETTER),
+  };
+}
+
+/** A smooth line from the end of a parent's label to a child's marker. */
+function curve(from, to, vertical) {
+  const xs = [], ys = [];
+  for (let k = 0; k <= 8; k++) {
+    const t = k / 8, s = t * t * (3 - 2 * t);
+    xs.push(vertical ? from.x + (to.x - from.x) * s : from.x + (to.x - from.x) * t);
+    ys.push(vertical ? from.y + (to.y - from.y) * t : from.y + (to.y - from.y) * s);
+  }
+  return { xs: [...xs, null], ys: [...ys, null] };
+}
+
+function edgeTraces(nodes, fates, points, labels, vertical) {
+  const traces = {};
+  nodes.forEach((node, i) => {
+    if (node.parent < 0 || fates[i] === null) return;
+    const look = LOOKS[fates[i]];
+    const trace = traces[fates[i]] ||= {
+      type: "scatter", mode: "lines", uid: "edge-" + fates[i], x: [], y: [], hoverinfo: "skip",
+      opacity: fates[i] === "x" || fates[i] === "d" ? 0.6 : 1,
+      line: { color: look.colour, width: look.edge, dash: look.line },
+    };
+    const parent = points[node.parent];
+    const start = vertical ? { x: parent.x, y: parent.y + 24 }
+      : { x: parent.x + MARK + 8 + labels[node.parent].length * LETTER, y: parent.y };
+    const end = vertical ? { x: points[i].x, y: points[i].y - MARK } : { x: points[i].x - MARK, y: points[i].y };
+    const { xs, ys } = curve(start, end, vertical);
+    trace.x.push(...xs);
+    trace.y.push(...ys);
+  });
+  // Losing branches first, so that the accepted path lies on top.
+  return ["d", "p", "x", "b", "a"].filter((fate) => fate in traces).map((fate) => traces[fate]);
+}
+
+function nodeTrace(nodes, fates, points, labels, options) {
+  const seen = nodes.map((_, i) => i).filter((i) => fates[i] !== null);
+  const kept = (i) => "rab".includes(fates[i]);
+  const size = (i) => (kept(i) ? 12 : 7) + 5 * Math.sqrt(nodes[i].draft_probability ?? 0);
+  return {
+    type: "scatter", mode: "markers+text", hoverinfo: "none", cliponaxis: false, uid: "nodes",
+    x: seen.map((i) => points[i].x), y: seen.map((i) => points[i].y), customdata: seen,
+    text: seen.map((i) => plotlyText(labels[i])),
+    textposition: options.vertical ? "bottom center" : "middle right",
+    textfont: {
+      family: "ui-monospace, 'DejaVu Sans Mono', Menlo, Consolas, monospace", size: 12,
+      color: seen.map((i) => (kept(i) || fates[i] === "d" ? options.ink : options.faint)),
+      weight: seen.map((i) => (kept(i) ? 700 : 400)),
+    },
+    marker: {
+      symbol: seen.map((i) => LOOKS[fates[i]].symbol), size: seen.map(size), opacity: 1,
+      color: seen.map((i) => LOOKS[fates[i]].colour),
+      line: {
+        color: seen.map((i) => (fates[i] === "a" ? options.ink : LOOKS[fates[i]].colour)),
+        width: seen.map((i) => (fates[i] === "a" ? 2 : fates[i] === "p" ? 1.5 : 0)),
+      },
+    },
+  };
+}
+
+const HIDDEN_AXIS = { visible: false, fixedrange: true };
+
+/**
+ * The token tree of a step. options: {width, height, vertical, phase, selected, ink, faint}.
+ * The whole drafted tree is laid out whatever the phase, so nothing moves when fates change.
+ * Axes are in pixels. Returns {data, layout, nodes: points by node}.
+ */
+export function treeFigure(event, options) {
+  const nodes = nodesOf(event);
+  const fates = nodes.map((node) => fateAt(node.fate, options.phase || "judged"));
+  const { points, width, height, letters } = places(nodes, options);
+  const labels = nodes.map((node) => middle(visible(node.text), letters));
+  const data = edgeTraces(nodes, fates, points, labels, options.vertical);
+  const chosen = points[options.selected];
+  if (chosen && fates[options.selected] !== null) {
+    data.push({
+      type: "scatter", mode: "markers", uid: "halo", x: [chosen.x], y: [chosen.y], hoverinfo: "skip", cliponaxis: false,
+      marker: { symbol: "circle-open", size: 25, color: options.ink, line: { width: 2 } },
+    });
+  }
+  data.push(nodeTrace(nodes, fates, points, labels, options));
+  return {
+    data, points,
+    layout: {
+      width, height, margin: { l: 0, r: 0, t: 0, b: 0 }, showlegend: false, dragmode: false,
+      hovermode: "closest", hoverdistance: 16, uirevision: "tree",
+      paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
+      xaxis: { ...HIDDEN_AXIS, range: [0, width] }, yaxis: { ...HIDDEN_AXIS, range: [height, 0] },
+    },
+  };
+}
+
+function sizeTraces(decision, rows, options) {
+  return rows.flatMap(({ values, colour }, k) => {
+    const axes = { xaxis: "x", yaxis: k ? `y${k + 1}` : "y" };
+    const at = decision.sizes.indexOf(decision.chosen);
+    return [{
+      type: "scatter", mode: "lines+markers", x: decision.sizes, y: values, ...axes,
+      line: { color: colour, width: 1.5, dash: "dot" },
+      marker: { symbol: "circle-open", size: 4, color: colour },
+      hovertemplate: `n = %{x}: %{y:.3~g} (${options.words.estimated})<extra></extra>`,
+    }, at < 0 ? null : {
+      type: "scatter", mode: "markers", x: [decision.chosen], y: [values[at]], ...axes, hoverinfo: "skip",
+      marker: { symbol: "diamond-open", size: 12, color: options.ink, line: { width: 2 } },
+    }];
+  }).filter(Boolean);
+}
+
+/**
+ * The size decision of a step: L(n), T(n) and their ratio over n, all estimated (dotted, hollow),
+ * and what the step measured (filled square). null when nothing was weighed.
+ */
+export function sizeFigure(event, options) {
+  const decision = event.decision;
+  const lengths = decision.expected_lengths || [], times = decision.estimated_ms || [];
+  if (!lengths.length || !times.length || decision.sizes.length < 2) return null;
+  const { words } = options;
+  const rows = [
+    { values: lengths, colour: "#0072B2", title: words.size_l, measured: event.token_ids.length },
+    { values: times, colour: "#8a8f98", title: words.size_t, measured: stepMilliseconds(event) },
+    { values: lengths.map((length, i) => (1000 * length) / times[i]), colour: "#009E73", title: words.size_ratio },
+  ];
+  const data = sizeTraces(decision, rows, options);
+  rows.forEach(({ measured }, k) => {
+    if (measured === undefined) return;
+    data.push({
+      type: "scatter", mode: "markers", x: [decision.chosen], y: [measured], xaxis: "x", yaxis: k ? `y${k + 1}` : "y",
+      marker: { symbol: "square", size: 8, color: "#CC79A7" },
+      hovertemplate: `%{y:.3~g} (${words.measured})<extra></extra>`,
+    });
+  });
+  const axis = (domain) => ({
+    domain, fixedrange: true, gridcolor: options.grid, zeroline: false, nticks: 4, automargin: false,
+    tickfont: { size: 10, color: options.faint },
+  });
+  const heading = (k, y) => ({
+    xref: "paper", yref: "paper", x: 0, y, xanchor: "left", yanchor: "bottom", showarrow: false,
+    text: plotlyText(rows[k].title), font: { size: 11, color: options.ink },
+  });
+  return {
+    data,
+    layout: {
+      width: options.width, height: options.height, margin: { l: 34, r: 10, t: 20, b: 34 }, showlegend: false,
+      hovermode: "closest", dragmode: false, uirevision: "size",
+      paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
+      xaxis: {
+        ...axis([0, 1]), anchor: "y3", nticks: 6, showgrid: false,
+        title: { text: plotlyText(words.size_axis), font: { size: 11, color: options.faint }, standoff: 4 },
+      },
+      yaxis: axis([0.75, 1]), yaxis2: axis([0.375, 0.625]), yaxis3: axis([0, 0.25]),
+      annotations: [heading(0, 1), heading(1, 0.625), heading(2, 0.25)],
+      shapes: [{
+        type: "line", xref: "x", yref: "paper", x0: decision.chosen, x1: decision.chosen, y0: 0, y1: 1,
+        line: { color: options.ink, width: 1, dash: "dot" }, opacity: 0.35, layer: "below",
+      }],
+    },
+  };
+}
+
+/** The size decision in one sentence. */
+export function sizeSentence(event, words) {
+  const { chosen, reason } = event.decision;
+  if (event.kind === "prefill" || chosen === 0) return words.size_none;
+  return say(words["size_" + reason], { chosen });
+}

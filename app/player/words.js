@@ -1,0 +1,159 @@
+// Events in words: every sentence and number a step is told with. Pure functions; `words` holds
+// the sentences (app/strings.py), an event is the JSON of propd/event_json.py.
+
+/** Fill `{name}` in a sentence; the values are plain text and stay plain text. */
+export function say(sentence, values = {}) {
+  return sentence.replace(/\{(\w+)\}/g, (hole, name) => (name in values ? String(values[name]) : hole));
+}
+
+/** A token as one line of ink: white space and control characters become visible. */
+export function visible(text) {
+  const shown = { " ": "␣", "\n": "⏎", "\t": "⇥", "\r": "␍" };
+  return text
+    .replace(/[ \n\t\r]/g, (c) => shown[c])
+    // Control, format and bidi characters could hide or reorder what stands beside them.
+    .replace(/[\u0000-\u001f\u007f-\u009f\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g,
+      (c) => "\\u" + c.charCodeAt(0).toString(16).padStart(4, "0"));
+}
+
+/** Truncate in the middle: token names often differ at their end. */
+export function middle(text, limit) {
+  const letters = Array.from(text);
+  if (letters.length <= limit) return text;
+  const head = Math.ceil((limit - 1) / 2);
+  return letters.slice(0, head).join("") + "…" + letters.slice(letters.length - (limit - 1 - head)).join("");
+}
+
+/** A probability with as many digits as help. */
+export function chance(p) {
+  if (p === null || p === undefined) return null;
+  if (p === 0) return "0";
+  if (p < 0.001) return p.toExponential(0);
+  return p.toFixed(p < 0.1 ? 3 : 2);
+}
+
+export function ordinal(n) {
+  const tail = n % 100;
+  const ending = tail > 10 && tail < 14 ? "th" : { 1: "st", 2: "nd", 3: "rd" }[n % 10] || "th";
+  return n + ending;
+}
+
+/** Node i of the event as one object; the bonus comes after the last node. */
+export function nodeAt(event, i) {
+  const bonus = i === event.nodes.fate.length;
+  const columns = bonus ? event.bonus : event.nodes;
+  const row = bonus ? 0 : i;
+  const node = { index: i };
+  for (const name of Object.keys(columns)) node[name] = columns[name][row];
+  return { text: "", choice_text: "", ...node };
+}
+
+/** All nodes of the event, the bonus last. */
+export function nodesOf(event) {
+  const count = event.nodes.fate.length + (event.bonus ? 1 : 0);
+  return Array.from({ length: count }, (_, i) => nodeAt(event, i));
+}
+
+export function counts(event) {
+  const fate = event.nodes.fate;
+  const drafted = fate.length - 1;
+  const pruned = fate.split("p").length - 1;
+  return { drafted, pruned, verified: drafted - pruned, accepted: event.accepted.length };
+}
+
+/** The step in one line of real numbers. */
+export function caption(event, words) {
+  const n = { ...counts(event), layer: event.prune_layer };
+  const end = event.finish_reason ? " " + words["finish_" + event.finish_reason] : "";
+  if (event.kind === "prefill") return words.caption_prefill + end;
+  if (n.drafted === 0) return words.caption_single + end;
+  const parts = [say(words.caption_drafted, n)];
+  if (event.prune_layer !== undefined) parts.push(say(words.caption_pruned, n));
+  parts.push(say(words.caption_verified, n), say(words.caption_accepted, n));
+  return parts.join(", ") + (event.bonus ? words.caption_bonus : "") + "." + end;
+}
+
+function whyPruned(event, node, nodes, words) {
+  if (nodes[node.parent].fate === "p") return words.why_pruned_parent;
+  const cut = event.prune_top_k;
+  const rank = node.early_rank;
+  if (rank !== undefined && rank !== null && cut !== undefined && rank >= cut) {
+    return say(words.why_pruned_rank, { rank: ordinal(rank + 1), cut });
+  }
+  return say(words.why_pruned, { layer: event.prune_layer });
+}
+
+function whyRejected(node, nodes, words) {
+  const parent = nodes[node.parent];
+  if (parent.fate !== "r" && parent.fate !== "a") return words.why_rejected_parent;
+  if (parent.choice_id === node.token_id) return words.why_rejected_end;
+  if (!parent.choice_text) return words.why_rejected;
+  return say(words.why_rejected_choice, { choice: visible(parent.choice_text) });
+}
+
+/** Why a node met its fate, in one sentence. */
+export function why(event, i, words) {
+  const nodes = nodesOf(event);
+  const node = nodes[i];
+  if (node.fate === "p") return whyPruned(event, node, nodes, words);
+  if (node.fate === "x") return whyRejected(node, nodes, words);
+  if (node.fate === "r") return event.kind === "prefill" ? words.why_root_prefill : words.why_root;
+  return { d: words.why_drafted, a: words.why_accepted, b: words.why_bonus }[node.fate];
+}
+
+/** The text of a step by token: [{text, kind}], kind "accepted", "bonus" or "prefill". */
+export function pieces(event) {
+  const own = event.kind === "prefill" ? "prefill" : "bonus";
+  const texts = event.pieces.length ? event.pieces : [event.text];
+  const kept = event.pieces.length ? event.accepted.length : 0;
+  // The first half of a character has no text of its own; its last token brings all of it.
+  return texts.map((text, i) => ({ text, kind: i < kept ? "accepted" : own })).filter(({ text }) => text !== "");
+}
+
+/** Sums over events[0..last], as `propd.core.RunStats` defines them. */
+export function runStats(events, last) {
+  const stats = { tokens: 0, steps: 0, decoded: 0, seconds: 0 };
+  for (const event of events.slice(0, last + 1)) {
+    stats.tokens += event.token_ids.length;
+    stats.seconds = event.elapsed_s;
+    if (event.kind !== "decode") continue;
+    stats.steps += 1;
+    stats.decoded += event.token_ids.length;
+  }
+  stats.tokensPerPass = stats.steps ? stats.decoded / stats.steps : 0;
+  stats.tokensPerSecond = stats.seconds ? stats.tokens / stats.seconds : 0;
+  return stats;
+}
+
+export function stepMilliseconds(event) {
+  return Object.values(event.milliseconds).reduce((sum, ms) => sum + ms, 0);
+}
+
+/** The facts of one node, for the detail card: [[label, value], ...]; absent facts are left out. */
+export function facts(event, i, words) {
+  const node = nodeAt(event, i);
+  const rows = [[words.card_id, node.token_id]];
+  if (node.fate !== "r" && node.fate !== "b") {
+    rows.push([words.card_place, say(words.card_place_value, { head: node.depth, rank: node.rank + 1 })]);
+    rows.push([words.card_draft, chance(node.draft_probability)]);
+    rows.push([`${words.card_value} (${words.estimated})`, chance(node.value)]);
+  }
+  if (node.early_rank !== undefined && node.early_rank !== null) {
+    const values = { rank: node.early_rank + 1, cut: event.prune_top_k, p: chance(node.early_probability) };
+    rows.push([words.card_early, say(words.card_early_value, values)]);
+  }
+  rows.push([words.card_final, chance(node.final_probability)]);
+  return rows.filter(([, value]) => value !== null);
+}
+
+/** The step as rows of text, the equal of the picture for those who do not see it. */
+export function tableRows(event, words) {
+  const blank = (value) => (value === null || value === undefined ? "" : String(value));
+  return nodesOf(event).map((node, i) => [
+    String(i), visible(node.text), i ? String(node.parent) : "", i ? String(node.depth) : "",
+    i ? String(node.rank + 1) : "", blank(chance(node.draft_probability)),
+    node.early_rank === null || node.early_rank === undefined ? "" : String(node.early_rank + 1),
+    blank(chance(node.early_probability)), blank(chance(node.final_probability)),
+    words.fates[node.fate], why(event, i, words),
+  ]);
+}

@@ -1,0 +1,134 @@
+"""Live runs: the engine in the background, its events as messages for the page."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from contextlib import closing
+from typing import Any
+
+import propd
+from app import settings, strings
+from propd.errors import ProPDError
+from propd.event_json import event_to_json
+
+Message = dict[str, Any]
+log = logging.getLogger(__name__)
+
+
+class EngineRoom:
+    """Loads the engine once, in the background, so that the page opens without waiting for it."""
+
+    def __init__(self, model: str = settings.MODEL) -> None:
+        self.model = model
+        self.stage = strings.LOADING_FIRST
+        self.engine: Any = None
+        self.reason = ""
+        self.began = time.monotonic()
+        self.done = threading.Event()
+
+    def open(self) -> None:
+        """Begin to load."""
+        self.began = time.monotonic()
+        threading.Thread(target=self._load, daemon=True, name="load-model").start()
+
+    def _load(self) -> None:
+        try:
+            self.engine = propd.load(self.model, report=self._report)
+        except ProPDError as error:
+            self.reason = str(error)
+        except Exception:
+            # A thread must not die silently: the page would wait for ever.
+            log.exception("loading %s failed", self.model)
+            self.reason = strings.UNEXPECTED
+        finally:
+            self.done.set()
+
+    def _report(self, stage: str) -> None:
+        self.stage = stage
+
+    def status(self) -> str:
+        """One line about the model for the page."""
+        if self.engine is not None:
+            words = {name: getattr(self.engine, name) for name in ("dtype", "device", "threads")}
+            sentence = strings.READY_THREADS if words["device"] == "cpu" else strings.READY
+            return sentence.format(model=self.model, **words)
+        if self.done.is_set():
+            return strings.NO_MODEL.format(reason=self.reason)
+        seconds = int(time.monotonic() - self.began)
+        return strings.LOADING.format(model=self.model, stage=self.stage, seconds=seconds)
+
+    async def watch(self) -> AsyncIterator[str]:
+        """The status line until it no longer changes; asynchronous, so it holds no thread."""
+        while not self.done.is_set():
+            yield self.status()
+            await asyncio.sleep(0.5)
+        yield self.status()
+
+
+class Run:
+    """One request: its messages to the page, coalesced and bounded."""
+
+    def __init__(self, prompt: str, method: str) -> None:
+        self.id = uuid.uuid4().hex
+        self.header: Message = {"prompt": prompt, "method": method}
+        self.events: list[Message] = []
+
+    def message(self, phase: str, *, whole: bool = False, stage: str = "") -> Message:
+        """What the page gets to know: the latest events, or all of them when the run is over.
+
+        Events are keyed by their index: Gradio sends the difference to the message before, and
+        a key that appears or goes costs far less than a list in which everything moves up.
+        """
+        events = self.events if whole else self.events[-settings.MESSAGE_EVENTS :]
+        return {
+            "run": self.id,
+            "phase": phase,
+            "stage": stage,
+            "header": self.header,
+            "events": {str(event["index"]): event for event in events},
+        }
+
+    def stream(self, engine: Any, max_new_tokens: int) -> Iterator[Message]:
+        """Run the engine; several events may share a message. Closing it cancels the run."""
+        self.header = {**engine.describe(), **self.header}
+        events = engine.stream(
+            self.header["prompt"],
+            method=self.header["method"],
+            max_new_tokens=max_new_tokens,
+            record_probabilities=True,
+        )
+        sent = 0.0
+        with closing(events):
+            for event in events:
+                self.events.append(event_to_json(event))
+                if time.monotonic() - sent >= 1 / settings.MESSAGES_PER_SECOND:
+                    yield self.message("running")
+                    sent = time.monotonic()
+        yield self.message("done", whole=True)
+
+
+def answer(room: EngineRoom, prompt: str, method: str, max_new_tokens: int) -> Iterator[Message]:
+    """Answer a prompt, waiting for the model if need be. Closing the generator cancels the run.
+
+    An error reaches the page as a last message "failed" and is raised again as a toast's text, a
+    `ProPDError`; what was sent before stays on screen.
+    """
+    run = Run(prompt, method)
+    while not room.done.wait(timeout=0.5):
+        yield run.message("loading", stage=room.stage)
+    try:
+        if room.engine is None:
+            raise ProPDError(strings.NO_MODEL.format(reason=room.reason))
+        yield from run.stream(room.engine, max_new_tokens)
+    except ProPDError:
+        yield run.message("failed", whole=True)
+        raise
+    except Exception as error:
+        log.exception("a run failed")
+        yield run.message("failed", whole=True)
+        raise ProPDError(strings.UNEXPECTED) from error

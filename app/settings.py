@@ -1,0 +1,30 @@
+"""What can be set about the app, and its limits. Gradio's own GRADIO_... variables work too."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+# Nothing leaves this machine: Gradio and the Hub read these when they are first imported, so
+# this module is imported before them.
+os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+
+ROOT = Path(__file__).resolve().parent.parent
+PLAYER = ROOT / "app" / "player"
+TRACES = ROOT / "assets" / "traces"
+
+MODEL = os.environ.get("PROPD_MODEL", "smollm2-135m-instruct")
+"""Chosen by whoever starts the app, never by a visitor."""
+METHOD = "propd"
+MAX_NEW_TOKENS = 256
+"""Top of the slider; the engine has its own limit, which holds for every request."""
+NEW_TOKENS = 96
+PROMPT = "Why is the sky blue?"
+
+MESSAGES_PER_SECOND = 11
+"""More looks no smoother, and the browser has a tree to draw for each."""
+MESSAGE_EVENTS = 12
+"""Latest events in a message. More than new ones, because the page may skip a message."""
+QUEUE_SIZE = 20
+SESSIONS = 200

@@ -1,0 +1,166 @@
+"""The page: what stands where, and which function answers which button."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+from app import settings, strings  # isort: skip  (sets the environment that Gradio reads)
+
+import gradio as gr
+import plotly
+
+from app.runs import EngineRoom, Message, answer
+from propd.errors import InvalidTrace, ProPDError
+from propd.methods import METHODS
+from propd.trace import load
+
+PLOTLY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
+FILES = "/gradio_api/file="
+# The player lives in its own file; here it is only told where the server is mounted.
+MOUNT = """
+const base = window.gradio_config.root || "";
+import(base + props.player).then((player) => player.mount(element, props, watch, base));
+"""
+TELL = "(...inputs) => {{ window.dispatchEvent(new Event('propd-{}')); return inputs; }}"
+
+
+def theme() -> gr.themes.Base:
+    """Gradio's own fonts and colours: nothing is fetched from elsewhere."""
+    return gr.themes.Default(primary_hue="blue", neutral_hue="slate", radius_size="lg").set(
+        button_primary_background_fill="#0072B2",
+        button_primary_background_fill_hover="#005f95",
+        button_primary_background_fill_dark="#0072B2",
+        button_primary_background_fill_hover_dark="#1a86c4",
+    )
+
+
+def recorded_runs(folder: Path = settings.TRACES) -> list[dict[str, str]]:
+    """The recorded runs on offer: where they are and what to call them. A broken file is skipped."""
+    runs = []
+    for path in sorted(folder.glob("*.json")):
+        try:
+            header = load(path).header
+        except InvalidTrace as error:
+            gr.Warning(f"{path.name}: {error}")
+            continue
+        kind = path.stem.split("-")[1]
+        method = METHODS[header.method].label if header.method in METHODS else header.method
+        runs.append(
+            {
+                "url": FILES + str(path),
+                "label": f"{strings.EXAMPLES.get(kind, kind)} · {method}",
+                "title": header.prompt,
+            }
+        )
+    return runs
+
+
+def player() -> gr.HTML:
+    """The player. Its template is static: token text in a template would be run as a script."""
+    gr.set_static_paths([settings.PLAYER, settings.TRACES, PLOTLY])
+    return gr.HTML(
+        value={},
+        html_template='<div class="propd-host"></div>',
+        js_on_load=MOUNT,
+        apply_default_css=False,
+        elem_id="player",
+        words=strings.PLAYER,
+        traces=recorded_runs(),
+        plotly=FILES + str(PLOTLY),
+        player=FILES + str(settings.PLAYER / "player.js"),
+    )
+
+
+def buttons(running: bool) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Generate and Stop, of which one can be pressed."""
+    return gr.update(interactive=not running), gr.update(interactive=running)
+
+
+def composer() -> tuple[gr.Textbox, gr.Dropdown, gr.Slider, gr.Button, gr.Button]:
+    """Prompt, settings and the two buttons, in one row where there is room."""
+    methods = [(method.label, method.name) for method in METHODS.values()]
+    with gr.Row(elem_id="composer", equal_height=True):
+        prompt = gr.Textbox(
+            settings.PROMPT,
+            label=strings.PROMPT,
+            placeholder=strings.PROMPT_HINT,
+            lines=2,
+            max_lines=5,
+            scale=6,
+            min_width=280,
+        )
+        method = gr.Dropdown(
+            methods, value=settings.METHOD, label=strings.METHOD, scale=2, min_width=160
+        )
+        top = settings.MAX_NEW_TOKENS
+        tokens = gr.Slider(
+            8, top, settings.NEW_TOKENS, step=8, label=strings.MAX_TOKENS, scale=2, min_width=180
+        )
+        with gr.Column(scale=1, min_width=140, elem_id="go"):
+            generate = gr.Button(strings.GENERATE, variant="primary")
+            stop = gr.Button(strings.STOP, variant="secondary", interactive=False)
+    return prompt, method, tokens, generate, stop
+
+
+def build(room: EngineRoom) -> gr.Blocks:
+    """The whole page around a room whose engine may still be loading."""
+
+    def run(prompt: str, method: str, tokens: float) -> Iterator[Message]:
+        try:
+            yield from answer(room, prompt, method, int(tokens))
+        except ProPDError as error:
+            raise gr.Error(str(error), duration=15, print_exception=False) from error
+
+    async def watch() -> AsyncIterator[str]:
+        async for line in room.watch():
+            yield line
+
+    with gr.Blocks(title=strings.TITLE, analytics_enabled=False) as demo:
+        gr.Markdown(f"# {strings.TITLE}\n{strings.LEAD}", elem_id="lead")
+        prompt, method, tokens, generate, stop = composer()
+        status = gr.Markdown(room.status(), elem_id="model-status")
+        panel = player()
+
+        starts = [generate.click, prompt.submit]
+        quick: dict[str, Any] = {"outputs": [generate, stop], "queue": False}
+        quick |= {"show_progress": "hidden", "api_visibility": "private"}
+        gr.on(starts, lambda: buttons(running=True), **quick)
+        running = gr.on(
+            starts,
+            run,
+            inputs=[prompt, method, tokens],
+            outputs=[panel],
+            js=TELL.format("asked"),
+            show_progress="hidden",
+            concurrency_id="model",
+            concurrency_limit=1,
+            api_name="generate",
+        )
+        running.then(lambda: buttons(running=False), js=TELL.format("ended"), **quick)
+        stop.click(
+            lambda: buttons(running=False), cancels=[running], js=TELL.format("ended"), **quick
+        )
+        demo.load(
+            watch,
+            outputs=[status],
+            show_progress="hidden",
+            concurrency_limit=None,
+            api_visibility="private",
+        )
+    return demo
+
+
+def launch(demo: gr.Blocks) -> None:
+    """Serve the page. Port, host and root path: Gradio's GRADIO_... variables."""
+    demo.queue(max_size=settings.QUEUE_SIZE).launch(
+        theme=theme(),
+        css_paths=[settings.PLAYER / "player.css"],
+        ssr_mode=False,
+        run_history=False,
+        share=False,
+        footer_links=["api"],
+        max_file_size="5mb",
+        state_session_capacity=settings.SESSIONS,
+    )
