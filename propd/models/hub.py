@@ -85,7 +85,7 @@ def _ask(hub_id: str, seconds: float = REACH_SECONDS) -> Any:
     try:
         return within(seconds, lambda: HfApi().model_info(hub_id, timeout=seconds))
     except TimeoutError as error:
-        raise ModelUnavailable(f"the Hub did not answer within {seconds:.0f} s") from error
+        raise ModelUnavailable(f"the Hub did not answer within {seconds:g} s") from error
     except OfflineModeIsEnabled as error:
         raise ModelUnavailable("the Hub is switched off by HF_HUB_OFFLINE") from error
     except GatedRepoError as error:
