@@ -72,8 +72,8 @@ def _load_weights(folder: Path, dtype: torch.dtype) -> PreTrainedModel:
     # transformers would fill missing weights with random numbers and only warn.
     if missing := sorted(info["missing_keys"]):
         raise ModelUnavailable(
-            f"Folder {folder} lacks {len(missing)} weights of the model, {missing[0]} among them; "
-            "fetch or save it again."
+            f"The weights in {folder} are incomplete: {missing[0]} is missing "
+            f"({len(missing)} in all); fetch or save the model again."
         )
     return model
 
