@@ -165,8 +165,10 @@ class StepEvent:
     prune_layer: int | None = None
     """The early head looked after this many layers; None when the step did not prune."""
     prune_top_k: int | None = None
+    pieces: tuple[str, ...] = ()
+    """Text that each of ``token_ids`` completes, "" inside a character; by `propd.engine`."""
     text: str = ""
-    """Text this step adds, never half a character; filled by `propd.engine`."""
+    """Text this step adds, the pieces joined; never half a character; filled by `propd.engine`."""
 
     @property
     def drafted(self) -> int:

@@ -1,0 +1,1 @@
+"""Which tree to draft: chances, costs, and the choice of size."""

@@ -1,0 +1,1 @@
+"""Making heads: text, hidden states, training, model card."""

@@ -1,0 +1,1 @@
+"""Token trees: shape, growth, pruning, acceptance."""

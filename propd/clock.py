@@ -1,0 +1,48 @@
+"""Stop watches."""
+
+from __future__ import annotations
+
+from time import perf_counter
+
+from propd.core import Milliseconds
+
+
+class StepWatch:
+    """Measures the phases of one step. Reading a result from the device ends a phase, so the
+    watch needs no synchronisation of its own and does not change what it times."""
+
+    def __init__(self) -> None:
+        self._last = perf_counter()
+        self._laps: dict[str, float] = {}
+
+    def lap(self, phase: str) -> None:
+        """The time since the last lap belongs to this phase."""
+        now = perf_counter()
+        self._laps[phase] = self._laps.get(phase, 0.0) + (now - self._last) * 1000
+        self._last = now
+
+    def result(self) -> Milliseconds:
+        """The laps so far."""
+        return Milliseconds(**self._laps)
+
+
+class BusyClock:
+    """Seconds the engine worked on a request; stands still while the consumer has the event."""
+
+    def __init__(self) -> None:
+        self._total = 0.0
+        self._since: float | None = perf_counter()
+
+    @property
+    def seconds(self) -> float:
+        """Working time so far."""
+        running = 0.0 if self._since is None else perf_counter() - self._since
+        return self._total + running
+
+    def pause(self) -> None:
+        """The consumer takes over."""
+        self._total, self._since = self.seconds, None
+
+    def resume(self) -> None:
+        """The engine goes on."""
+        self._since = perf_counter()

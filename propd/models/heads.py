@@ -1,0 +1,173 @@
+"""Draft heads and the early head: what guesses the next tokens, and what prunes the guesses.
+
+Draft heads in the spirit of Medusa (FasterDecoding/Medusa, medusa_model.py): independent of one
+another, residual, read off the last accepted hidden state. Ours differ in three named ways: they
+also see the embedding of the root token, which is known when they run; they share a trunk; and they
+speak a reduced vocabulary (the rows of the model's own LM head for its most frequent tokens), which
+makes them several times cheaper.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from propd.errors import ModelUnavailable
+from propd.models.backbone import Backbone
+from propd.models.linear import Linear
+
+FORMAT = "propd-heads/1"
+DRAFT, EARLY, CONFIG = "draft.safetensors", "early.safetensors", "config.json"
+"""Two files, so that each stays below the 10 MB that a plain git host takes."""
+
+
+@dataclass(frozen=True)
+class HeadsConfig:
+    """Shape of the heads and what training measured of them."""
+
+    base_model: str
+    hidden_size: int
+    vocabulary_size: int
+    draft_heads: int
+    trunk_width: int
+    head_width: int
+    early_width: int
+    prune_layer: int
+    """The early head reads the hidden state after this many layers."""
+    prune_top_k: int
+    """Recommended k of early pruning."""
+    acceptance_table: tuple[tuple[float, ...], ...]
+    """Held-out chance that head d's guess of rank k is right; the prior of the estimator."""
+    early_recall: dict[str, float]
+    """Held-out chance that the next token is in the early head's top-k, by k."""
+    training: dict[str, object]
+    """Data, steps, command and date, for the model card."""
+    format: str = FORMAT
+
+
+class ResidualBlock(nn.Module):
+    """x + W2 silu(W1 [x; extra]); begins as the identity in x."""
+
+    def __init__(self, size: int, width: int, extra: int = 0) -> None:
+        super().__init__()
+        self.inner = nn.Linear(size + extra, width)
+        self.outer = nn.Linear(width, size, bias=False)
+        nn.init.zeros_(self.outer.weight)
+
+    def forward(self, x: Tensor, extra: Tensor | None = None) -> Tensor:
+        """(..., size) and (..., extra) -> (..., size)."""
+        seen = x if extra is None else torch.cat([x, extra], dim=-1)
+        return x + self.outer(F.silu(self.inner(seen)))
+
+
+class HeadWeights(nn.Module):
+    """The trained part: everything but the LM head rows, which belong to the model."""
+
+    def __init__(self, config: HeadsConfig) -> None:
+        super().__init__()
+        size = config.hidden_size
+        self.trunk = ResidualBlock(size, config.trunk_width, extra=size)
+        self.heads = nn.ModuleList(
+            ResidualBlock(size, config.head_width) for _ in range(config.draft_heads)
+        )
+        self.early = ResidualBlock(size, config.early_width)
+        self.early_norm = nn.Parameter(torch.ones(size))
+
+    def draft(self, hidden: Tensor, root: Tensor) -> Tensor:
+        """Last accepted hidden state (B, H) and root embedding (B, H) -> (B, heads, H)."""
+        trunk = self.trunk(hidden, _unit(root))
+        return torch.stack([head(trunk) for head in self.heads], dim=-2)
+
+    def look_early(self, hidden: Tensor) -> Tensor:
+        """Hidden states after the prune layer (..., H) -> (..., H), ready for the LM head rows."""
+        return self.early(_unit(hidden) * self.early_norm)
+
+
+def _unit(x: Tensor) -> Tensor:
+    return F.rms_norm(x, x.shape[-1:], eps=1e-5)
+
+
+class Heads:
+    """Draft heads and early head of one model, ready to run. Read-only, shared."""
+
+    def __init__(
+        self, config: HeadsConfig, weights: HeadWeights, token_map: Tensor, backbone: Backbone
+    ) -> None:
+        self.config = config
+        self.weights = weights.to(backbone.device, backbone.dtype).eval().requires_grad_(False)
+        self.token_map = token_map.to(backbone.device)
+        """(reduced vocabulary,) model token id of each reduced id."""
+        self.output = Linear(backbone.lm_head_weight[self.token_map])
+        self.embedding = backbone.embedding
+
+    def draft_logits(self, hidden: Tensor, root_ids: Tensor) -> Tensor:
+        """(B, H) after the final norm and (B,) -> (B, heads, reduced vocabulary)."""
+        return self.output(self.weights.draft(hidden, F.embedding(root_ids, self.embedding)))
+
+    def early_logits(self, hidden: Tensor) -> Tensor:
+        """Hidden states after the prune layer, (..., H) -> (..., reduced vocabulary)."""
+        return self.output(self.weights.look_early(hidden))
+
+    @classmethod
+    def load(cls, folder: Path, backbone: Backbone) -> Heads:
+        """Read safetensors and config; refuse what does not fit the backbone."""
+        try:
+            config = _read_config(folder / CONFIG)
+            tensors = {**load_file(folder / DRAFT), **load_file(folder / EARLY)}
+            token_map = tensors.pop("token_map").long()
+            weights = HeadWeights(config)
+            weights.load_state_dict(tensors)
+        except (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
+            raise ModelUnavailable(
+                f"The heads in {folder} cannot be read ({error}); train or fetch them anew."
+            ) from error
+        _check_fit(folder, config, tensors, token_map, backbone)
+        return cls(config, weights, token_map, backbone)
+
+
+def save_heads(folder: Path, config: HeadsConfig, weights: HeadWeights, token_map: Tensor) -> None:
+    """Write weights in half precision and the config, in that order."""
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors = {name: t.detach().half().contiguous() for name, t in weights.state_dict().items()}
+    early = {name: tensors.pop(name) for name in list(tensors) if name.startswith("early")}
+    save_file({**tensors, "token_map": token_map.to(torch.int32)}, folder / DRAFT)
+    save_file(early, folder / EARLY)
+    (folder / CONFIG).write_text(json.dumps(asdict(config), indent=2) + "\n")
+
+
+def _read_config(path: Path) -> HeadsConfig:
+    raw = json.loads(path.read_text())
+    if raw.get("format") != FORMAT:
+        raise ValueError(f"format {raw.get('format')!r}, expected {FORMAT!r}")
+    raw["acceptance_table"] = tuple(tuple(row) for row in raw["acceptance_table"])
+    return HeadsConfig(**raw)
+
+
+def _check_fit(
+    folder: Path,
+    config: HeadsConfig,
+    tensors: dict[str, Tensor],
+    token_map: Tensor,
+    backbone: Backbone,
+) -> None:
+    if config.hidden_size != backbone.hidden_size:
+        raise ModelUnavailable(
+            f"The heads in {folder} are made for hidden size {config.hidden_size}, the model has "
+            f"{backbone.hidden_size}; use the heads of this model."
+        )
+    if int(token_map.min()) < 0 or int(token_map.max()) >= backbone.vocabulary_size:
+        raise ModelUnavailable(
+            f"The heads in {folder} name token {int(token_map.max())}, the model knows "
+            f"{backbone.vocabulary_size}; use the heads of this model."
+        )
+    if not all(torch.isfinite(tensor).all() for tensor in tensors.values()):
+        raise ModelUnavailable(
+            f"The heads in {folder} hold numbers that are not finite; train or fetch them anew."
+        )

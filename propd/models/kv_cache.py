@@ -1,0 +1,82 @@
+"""Keys and values of all layers in two preallocated tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from propd.errors import InvalidRequest
+
+
+class KVCache:
+    """K and V for B sequences of at most ``capacity`` tokens, owned by one decoding session.
+
+    ``keys[l]`` has shape (B, kv heads, capacity, head size). Slots ``[0, length)`` of a row hold
+    its past; a step writes its N nodes to slots ``[length, length + N)``, in the order of the
+    tree, and `commit` keeps the accepted ones. Nothing beyond ``length`` is ever read unless the
+    running step wrote it.
+    """
+
+    def __init__(
+        self,
+        layers: int,
+        batch: int,
+        heads: int,
+        capacity: int,
+        head_size: int,
+        dtype: torch.dtype,
+        device: torch.device,
+    ) -> None:
+        shape = (layers, batch, heads, capacity, head_size)
+        self.keys = torch.zeros(shape, dtype=dtype, device=device)
+        self.values = torch.zeros(shape, dtype=dtype, device=device)
+        self.capacity = capacity
+        self.lengths = [0] * batch
+
+    def write(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Put the nodes' K and V after each row's past; return what the layer attends to.
+
+        keys, values: (B, kv heads, N, head size). Returns two views (B, kv heads, L + N, head
+        size), L the longest past of a row.
+        """
+        nodes = keys.shape[2]
+        end = max(self.lengths) + nodes
+        if end > self.capacity:
+            raise InvalidRequest(
+                f"The cache holds {self.capacity} tokens and the step needs {end}; "
+                "ask for fewer new tokens or a shorter prompt."
+            )
+        for row, start in enumerate(self.lengths):
+            self.keys[layer, row, :, start : start + nodes] = keys[row]
+            self.values[layer, row, :, start : start + nodes] = values[row]
+        return self.keys[layer, :, :, :end], self.values[layer, :, :, :end]
+
+    def keep(self, layers: slice, row: int, nodes: Sequence[int]) -> None:
+        """Move the K and V of these nodes (ascending indices of the step) to the front of the step.
+
+        After it, node ``nodes[i]`` lies at slot ``length + i`` in the given layers.
+        """
+        start = self.lengths[row]
+        if list(nodes) == list(range(len(nodes))):
+            return
+        index = torch.tensor(nodes, device=self.keys.device) + start
+        for store in (self.keys, self.values):
+            store[layers, row, :, start : start + len(nodes)] = store[layers, row].index_select(
+                2, index
+            )
+
+    def commit(self, row: int, nodes: Sequence[int]) -> None:
+        """Make the given nodes of the step, in order, part of the row's past."""
+        self.keep(slice(None), row, nodes)
+        self.lengths[row] += len(nodes)
+
+    def check_integrity(self) -> None:
+        """Raise if a row is longer than the cache or its past holds a number that is not finite."""
+        for row, length in enumerate(self.lengths):
+            if not 0 <= length <= self.capacity:
+                raise RuntimeError(f"row {row} claims {length} of {self.capacity} slots")
+            for store in (self.keys, self.values):
+                if not torch.isfinite(store[:, row, :, :length]).all():
+                    raise RuntimeError(f"row {row} of the cache holds a number that is not finite")

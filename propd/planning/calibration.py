@@ -1,0 +1,48 @@
+"""A short measured sweep over tree sizes, so that the first size choice is not a guess."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import median
+
+from propd.core import SizeDecision, TokenTree
+from propd.planning.planner import Drafts, DynamicPlanner
+from propd.tree.growth import prefix
+
+SWEEP = (0, 4, 8, 16, 32, 63)
+ROUNDS = 3
+"""The first round warms caches and kernels up and is not counted."""
+
+
+class SweepPlanner:
+    """Runs every size of the sweep in turn, and keeps what each took."""
+
+    uses_drafts = True
+
+    def __init__(self, inner: DynamicPlanner) -> None:
+        self._inner = inner
+        self._turn = 0
+        self.sizes = tuple(size for size in SWEEP if size <= inner.sizes[-1])
+        self.times: dict[int, list[float]] = {}
+
+    @property
+    def steps(self) -> int:
+        """Steps of a whole sweep."""
+        return ROUNDS * len(self.sizes)
+
+    def plan(self, drafts: Drafts, deepest: int) -> tuple[TokenTree, SizeDecision]:
+        """The tree of the size whose turn it is."""
+        tree = prefix(
+            self._inner.largest(drafts, deepest), self.sizes[self._turn % len(self.sizes)]
+        )
+        return tree, SizeDecision((tree.size,), (), (), tree.size, "fixed")
+
+    def learn(self, size: int, ranks: Sequence[int | None], milliseconds: float) -> None:
+        """Keep the time, from the second round on."""
+        if self._turn >= len(self.sizes):
+            self.times.setdefault(size, []).append(milliseconds)
+        self._turn += 1
+
+    def costs(self) -> dict[int, float]:
+        """Median milliseconds by size: the prior of a `CostModel`."""
+        return {size: median(times) for size, times in self.times.items()}

@@ -1,0 +1,38 @@
+"""The door: what a request may ask for. Checked once, before anything is loaded or run."""
+
+from __future__ import annotations
+
+from propd.core import DecodingConfig
+from propd.errors import InvalidRequest
+from propd.methods import method_settings
+
+MAX_TREE = 256
+"""Largest tree a request may ask for."""
+
+
+def check_prompt(prompt: str) -> None:
+    """Refuse a prompt without a word in it."""
+    if not prompt.strip():
+        raise InvalidRequest("The prompt is empty; write a question or an instruction.")
+
+
+def check_config(config: DecodingConfig) -> None:
+    """Refuse settings outside their limits."""
+    method_settings(config.method)
+    if config.max_new_tokens < 1:
+        raise InvalidRequest(
+            f"The number of new tokens is {config.max_new_tokens}; it must be at least 1."
+        )
+    if not 1 <= config.max_nodes <= MAX_TREE:
+        raise InvalidRequest(
+            f"The largest tree is {config.max_nodes} nodes; it must be between 1 and {MAX_TREE}."
+        )
+    if config.prune_top_k is not None and config.prune_top_k < 1:
+        raise InvalidRequest(f"The pruning top-k is {config.prune_top_k}; it must be at least 1.")
+
+
+def prompt_too_long(given: str, limit: int) -> InvalidRequest:
+    """The error of a prompt that the model cannot read whole."""
+    return InvalidRequest(
+        f"The prompt has {given} and the model reads fewer than {limit:,} tokens; shorten it."
+    )

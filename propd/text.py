@@ -1,0 +1,95 @@
+"""From token ids to text, without ever breaking a character."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+BROKEN = "\ufffd"
+LONGEST_CHARACTER = 4
+"""Bytes, so tokens at most, that one character of UTF-8 can take."""
+
+
+class IncrementalDecoder:
+    """Decodes a growing text token by token.
+
+    A token's piece is what the text gains when it arrives; it is "" while bytes of a character are
+    missing, and the token that completes the character brings it whole. The pieces joined are the
+    text of all tokens decoded at once (Hugging Face TGI uses the same two-offset window).
+    """
+
+    def __init__(self, tokenizer: Any) -> None:
+        self._tokenizer = tokenizer
+        self._ids: list[int] = []
+        self._start = 0  # the window decodes from here, so that a leading space is seen in context
+        self._told = 0  # tokens before this one are told already
+
+    def push(self, token_id: int) -> str:
+        """The piece of the next token."""
+        self._ids.append(token_id)
+        before = self._decode(self._ids[self._start : self._told])
+        after = self._decode(self._ids[self._start :])
+        waiting = len(self._ids) - self._told
+        if after.endswith(BROKEN) and waiting < LONGEST_CHARACTER:
+            return ""
+        self._start, self._told = self._told, len(self._ids)
+        return after[len(before) :]
+
+    def flush(self) -> str:
+        """What is left when no further token comes: perhaps a broken character."""
+        before = self._decode(self._ids[self._start : self._told])
+        rest = self._decode(self._ids[self._start :])[len(before) :]
+        self._start, self._told = self._told, len(self._ids)
+        return rest
+
+    def _decode(self, ids: Sequence[int]) -> str:
+        return str(
+            self._tokenizer.decode(
+                ids, skip_special_tokens=True, clean_up_tokenization_spaces=False
+            )
+        )
+
+
+class TokenTexts:
+    """Readable text of single tokens, for trees: spaces kept, lone bytes named."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        self._tokenizer = tokenizer
+        self._known: dict[int, str] = {}
+
+    def __call__(self, token_id: int) -> str:
+        """The text of one token; bytes that are no text of their own appear as <0xE2>."""
+        if token_id not in self._known:
+            self._known[token_id] = self._read(token_id)
+        return self._known[token_id]
+
+    def _read(self, token_id: int) -> str:
+        text = str(self._tokenizer.decode([token_id], clean_up_tokenization_spaces=False))
+        raw = self._tokenizer.convert_ids_to_tokens(token_id)
+        if not isinstance(raw, str):
+            return f"<{token_id}>"
+        if BROKEN in text:
+            return "".join(_readable(byte) for byte in _bytes_of(raw)) or f"<{token_id}>"
+        if raw.startswith("▁") and not text.startswith(" "):
+            return " " + text  # SentencePiece drops the space of a first word
+        return text
+
+
+def _readable(byte: int) -> str:
+    return chr(byte) if 0x20 <= byte < 0x7F else f"<0x{byte:02X}>"
+
+
+def _bytes_of(raw: str) -> list[int]:
+    """Bytes of a byte-level BPE token, which spells each byte as one printable character."""
+    return [_BYTE_OF[character] for character in raw if character in _BYTE_OF]
+
+
+def _byte_alphabet() -> dict[str, int]:
+    """GPT-2's table: printable bytes stand for themselves, the others from U+0100 on."""
+    plain = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    rest = [byte for byte in range(256) if byte not in plain]
+    table = {chr(byte): byte for byte in plain}
+    return table | {chr(0x100 + place): byte for place, byte in enumerate(rest)}
+
+
+_BYTE_OF = _byte_alphabet()

@@ -1,0 +1,59 @@
+"""The model card of a folder of heads, written from its config so that it cannot disagree."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from propd.models.heads import HeadsConfig
+
+
+def write_card(folder: Path, config: HeadsConfig) -> None:
+    """Write README.md beside the weights."""
+    facts = config.training
+    lines = [
+        f"# Draft heads and early head for {config.base_model}",
+        "",
+        "Made by ProPD Studio for token-tree decoding. They only propose and drop candidates: what",
+        "is written is decided by the base model alone, whatever these heads say.",
+        "",
+        f"- {config.draft_heads} draft heads (Medusa style, independent of each other), which also "
+        "see the root token; shared trunk",
+        f"  of width {config.trunk_width}, one residual block of width {config.head_width} a head",
+        f"- early head after layer {config.prune_layer}, width {config.early_width}, "
+        f"recommended top-k {config.prune_top_k}",
+        f"- reduced vocabulary of {facts.get('vocabulary')} tokens: rows of the model's LM head, "
+        "which are not stored here",
+        "- float16 safetensors; licence Apache-2.0, as the base model's",
+        "",
+        "## Training",
+        "",
+        f"- data: {facts.get('data')}; {facts.get('positions'):,} training positions",
+        f"- {facts.get('steps'):,} steps of {facts.get('batch')} positions "
+        f"({facts.get('tokens_seen'):,} seen), AdamW, learning rate {facts.get('learning_rate')}",
+        f"- {facts.get('machine')}, {facts.get('minutes')} minutes with the hidden states, "
+        f"{facts.get('date')}",
+        f"- command: `{facts.get('command', 'python -m propd train')}`",
+        "",
+        "## Accuracy on held-out text of the same kind (every 20th answer)",
+        "",
+        "| head | top-1 | top-3 | top-5 | top-10 |",
+        "| --- | --- | --- | --- | --- |",
+        *(_row(d + 1, row) for d, row in enumerate(config.acceptance_table)),
+        "",
+        "| early head: next token in top | " + " | ".join(config.early_recall) + " |",
+        "| --- |" + " --- |" * len(config.early_recall),
+        "| recall | " + " | ".join(f"{v:.3f}" for v in config.early_recall.values()) + " |",
+        "",
+        "## Limits",
+        "",
+        "Trained on English chat-like text that this very model wrote. On other languages, long",
+        "contexts or other weights (a fine-tune, a heavier quantisation) they guess worse; the",
+        "text stays right and only the speed-up shrinks.",
+        "",
+    ]
+    (folder / "README.md").write_text("\n".join(lines))
+
+
+def _row(head: int, table: tuple[float, ...]) -> str:
+    cells = " | ".join(f"{sum(table[:k]):.3f}" for k in (1, 3, 5, 10))
+    return f"| {head} | {cells} |"

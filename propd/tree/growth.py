@@ -1,0 +1,51 @@
+"""Greedy growth: the best tree of every size, in one pass.
+
+Node value = product of the chances along its path (Medusa's tree builder, gen_results.py; ProPD
+takes the same product with chances tracked at run time). A child is never worth more than its
+parent, so always adding the best node on offer gives, after n additions, the tree of n nodes with
+the greatest expected acceptance length.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from heapq import heappop, heappush
+
+from propd.core import TokenTree
+
+
+def grow(chances: Sequence[Sequence[float]], size: int) -> TokenTree:
+    """The best tree of at most ``size`` nodes under the root.
+
+    chances: ``chances[d][k]`` is the chance that the guess of rank k at depth d + 1 is right, given
+    that its parent is. The order of the nodes is the order of growth: the first n nodes are the
+    best tree of n nodes. Ranks need not come in order of their chance.
+
+    Example: chances [[.5, .3], [.4, .1]] grow as rank 0 (.5), rank 1 (.3), rank 0 under the first
+    (.2), rank 0 under the second (.12), ...
+    """
+    orders = [sorted(range(len(row)), key=lambda k, row=row: -row[k]) for row in chances]  # type: ignore[misc]
+    parents, ranks, depths, values = [-1], [0], [0], [1.0]
+    offers: list[tuple[float, int, int, int]] = []  # (-value, parent, depth, place in the order)
+
+    def offer(parent: int, depth: int, place: int) -> None:
+        if depth <= len(chances) and place < len(orders[depth - 1]):
+            chance = chances[depth - 1][orders[depth - 1][place]]
+            heappush(offers, (-values[parent] * chance, parent, depth, place))
+
+    offer(0, 1, 0)
+    while offers and len(parents) <= size:
+        value, parent, depth, place = heappop(offers)
+        parents.append(parent)
+        ranks.append(orders[depth - 1][place])
+        depths.append(depth)
+        values.append(-value)
+        offer(parent, depth, place + 1)
+        offer(len(parents) - 1, depth + 1, 0)
+    return TokenTree(tuple(parents), tuple(ranks), tuple(depths), tuple(values))
+
+
+def prefix(tree: TokenTree, size: int) -> TokenTree:
+    """The first ``size`` nodes under the root: the best tree of that size, if `grow` made it."""
+    end = size + 1
+    return TokenTree(tree.parents[:end], tree.ranks[:end], tree.depths[:end], tree.values[:end])

@@ -1,0 +1,74 @@
+"""A tiny model of each family: random weights, real engine, milliseconds, no download."""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, LlamaConfig, MistralConfig, Qwen2Config, Qwen3Config
+
+from propd.models.backbone import Backbone
+from propd.models.heads import Heads, HeadsConfig, HeadWeights
+
+VOCABULARY = 61
+SHAPE = {
+    "vocab_size": VOCABULARY,
+    "hidden_size": 32,
+    "intermediate_size": 48,
+    "num_hidden_layers": 5,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": 256,
+    "tie_word_embeddings": False,
+}
+FAMILIES = {
+    "llama": LlamaConfig(**SHAPE),
+    "llama-tied": LlamaConfig(**{**SHAPE, "tie_word_embeddings": True, "head_dim": 16}),
+    "mistral": MistralConfig(**SHAPE, sliding_window=128),
+    "qwen2": Qwen2Config(**SHAPE),
+    "qwen3": Qwen3Config(**SHAPE, head_dim=16),
+}
+
+
+def tiny_transformer(family: str, seed: int = 0) -> torch.nn.Module:
+    """A random model of a family, its weights large enough that its choices are spread."""
+    torch.manual_seed(seed)
+    model = AutoModelForCausalLM.from_config(FAMILIES[family]).float().eval()
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if "norm" in name:
+                weight.uniform_(0.5, 1.5)
+            else:
+                weight.normal_(0, 0.2)
+    return model.requires_grad_(False)
+
+
+def tiny_heads(backbone: Backbone, prune_top_k: int = 3, seed: int = 0) -> Heads:
+    """Random heads over a reduced vocabulary of 40 tokens; 4 draft heads, pruning after 2."""
+    torch.manual_seed(seed)
+    table = tuple(tuple(0.4 / (1 + d) / (1 + k) for k in range(10)) for d in range(4))
+    config = HeadsConfig(
+        "tiny", 32, VOCABULARY, 4, 24, 24, 24, 2, prune_top_k, table, {"3": 0.5}, {}
+    )
+    weights = HeadWeights(config)
+    with torch.no_grad():
+        for weight in weights.parameters():
+            weight.normal_(0, 0.3)
+    return Heads(config, weights, torch.arange(0, VOCABULARY)[:40], backbone)
+
+
+@pytest.fixture(scope="session")
+def backbone() -> Backbone:
+    """The tiny Llama behind the adapter."""
+    with torch.inference_mode():
+        return Backbone(tiny_transformer("llama"))
+
+
+@pytest.fixture(scope="session")
+def heads(backbone: Backbone) -> Heads:
+    """Random heads: correctness must not depend on their quality."""
+    with torch.inference_mode():
+        return tiny_heads(backbone)

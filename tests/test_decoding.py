@@ -1,0 +1,233 @@
+"""The loop: whatever the tree, the heads and the pruner, the text is that of plain decoding."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+import torch
+
+from propd.core import DecodingConfig, StepEvent
+from propd.decoding import DecodingSession
+from propd.methods import METHODS, make_planner
+from propd.models.backbone import Backbone
+from propd.models.heads import Heads
+from propd.planning.cost import CostModel
+from tests.conftest import tiny_heads, tiny_transformer
+
+PROMPTS = [[1, 2, 3], [7], [11, 5, 11, 5, 11, 5], list(range(30))]
+COSTS = {0: 10.0, 63: 12.0}  # trees are cheap, so that dynamic methods draft large ones
+
+
+def decode(
+    backbone: Backbone,
+    heads: Heads,
+    prompt: list[int],
+    method: str,
+    end_tokens: tuple[int, ...] = (),
+    **settings: object,
+) -> list[StepEvent]:
+    config = DecodingConfig(method=method, **settings)  # type: ignore[arg-type]
+    planner = make_planner(METHODS[method], heads.config, config, CostModel(COSTS))
+    session = DecodingSession(backbone, heads, METHODS[method], planner, config, end_tokens)
+    events = list(session.run(prompt))
+    session.cache.check_integrity()
+    return events
+
+
+def tokens(events: list[StepEvent]) -> list[int]:
+    return [token for event in events for token in event.token_ids]
+
+
+def transformers_greedy(model: torch.nn.Module, prompt: list[int], count: int) -> list[int]:
+    output = model.generate(
+        torch.tensor([prompt]), max_new_tokens=count, do_sample=False, eos_token_id=None
+    )
+    return output[0, len(prompt) :].tolist()
+
+
+@pytest.mark.parametrize("family", ["llama", "qwen2", "qwen3"])
+def test_every_method_writes_what_transformers_writes(family: str) -> None:
+    """Guards the whole loop: mask, compaction after pruning, commit, positions."""
+    model = tiny_transformer(family)
+    with torch.inference_mode():
+        backbone = Backbone(model)
+        heads = tiny_heads(backbone)
+    for prompt in PROMPTS:
+        expected = transformers_greedy(model, prompt, 40)
+        for method in METHODS:
+            assert tokens(decode(backbone, heads, prompt, method, max_new_tokens=40)) == expected
+
+
+class OracleHeads:
+    """Heads that know the text: they make deep acceptance happen with a random model."""
+
+    def __init__(self, heads: Heads, text: list[int], wrong_every: int = 0) -> None:
+        self.config = dataclasses.replace(heads.config, prune_top_k=40)
+        self.token_map = torch.arange(61)
+        self._text, self._wrong_every, self._calls = text, wrong_every, 0
+
+    def draft_logits(self, hidden: torch.Tensor, root_ids: torch.Tensor) -> torch.Tensor:
+        """What follows the first place of the root that was not passed yet."""
+        self._calls += 1
+        at = self.written - 1
+        logits = torch.randn(1, 4, 61, generator=torch.Generator().manual_seed(self._calls))
+        for depth in range(4):
+            if at + 1 + depth < len(self._text):
+                rank = depth if self._wrong_every and self._calls % self._wrong_every == 0 else 0
+                logits[0, depth, self._text[at + 1 + depth]] = 9.0 - 8 * rank
+        return logits
+
+    def early_logits(self, hidden: torch.Tensor) -> torch.Tensor:
+        """A flat word: keeps everything."""
+        return torch.zeros(hidden.shape[0], 61)
+
+    written = 1
+
+
+@pytest.mark.parametrize("method", ["bpd", "medusa", "propd"])
+@pytest.mark.parametrize("wrong_every", [0, 3])
+def test_deep_paths_are_accepted_and_right(
+    backbone: Backbone, heads: Heads, method: str, wrong_every: int
+) -> None:
+    """With heads that know the text every step keeps its whole path, and the text stays right.
+
+    A random model with random heads hardly ever accepts, so it would not notice a commit that
+    copies the wrong slots.
+    """
+    prompt = [7, 3]
+    plain = tokens(decode(backbone, heads, prompt, "autoregressive", max_new_tokens=60))
+    oracle = OracleHeads(heads, plain, wrong_every)
+    config = DecodingConfig(method=method, max_new_tokens=60)
+    planner = make_planner(METHODS[method], oracle.config, config, CostModel(COSTS))
+    session = DecodingSession(backbone, oracle, METHODS[method], planner, config, ())  # type: ignore[arg-type]
+    events = []
+    for event in session.run(prompt):
+        events.append(event)
+        oracle.written = len(tokens(events))
+    assert tokens(events) == plain
+    lengths = [len(event.token_ids) for event in events[1:]]
+    whole = [max(node.depth for node in event.nodes) + 1 for event in events[1:]]
+    assert max(lengths) == max(whole) >= 4
+    if not wrong_every:
+        assert lengths == whole
+
+
+@pytest.mark.parametrize("kept", [1, 40])
+def test_any_pruning_leaves_the_text_alone(backbone: Backbone, heads: Heads, kept: int) -> None:
+    """A pruner that cuts almost all, or nothing, changes the speed and not the text."""
+    plain = tokens(decode(backbone, heads, [1, 2, 3], "autoregressive", max_new_tokens=50))
+    events = decode(backbone, heads, [1, 2, 3], "propd", max_new_tokens=50, prune_top_k=kept)
+    assert tokens(events) == plain
+    pruned = sum(event.pruned for event in events)
+    assert (pruned > 0) == (kept == 1)
+
+
+def test_each_step_writes_at_least_one_token(backbone: Backbone, heads: Heads) -> None:
+    for method in METHODS:
+        events = decode(backbone, heads, [4, 4], method, max_new_tokens=30)
+        assert all(event.token_ids for event in events)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 6])
+def test_the_length_limit_is_exact(
+    backbone: Backbone, heads: Heads, method: str, count: int
+) -> None:
+    """Guards against a path that runs past the limit (Medusa counts steps, not tokens)."""
+    events = decode(backbone, heads, [9, 8], method, max_new_tokens=count)
+    assert len(tokens(events)) == count
+    assert events[-1].finish_reason == "length"
+    assert all(event.finish_reason is None for event in events[:-1])
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_context_end_is_exact(backbone: Backbone, heads: Heads, method: str) -> None:
+    """The last token of the context is written and none after it; the cache does not overflow."""
+    prompt = [5] * (backbone.max_positions - 6)
+    events = decode(backbone, heads, prompt, method, max_new_tokens=100)
+    assert len(tokens(events)) == 6
+    assert events[-1].finish_reason == "length"
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_an_end_token_ends_the_text_wherever_it_stands(
+    backbone: Backbone, heads: Heads, method: str
+) -> None:
+    """transformers#47912: an end token inside the accepted path must end the text right there."""
+    plain = tokens(decode(backbone, heads, [1, 2, 3], "autoregressive", max_new_tokens=40))
+    for end in set(plain):
+        events = decode(backbone, heads, [1, 2, 3], method, (end, 60), max_new_tokens=40)
+        assert tokens(events) == plain[: plain.index(end) + 1]
+        assert events[-1].finish_reason == "eos"
+
+
+def test_an_end_token_inside_a_path_drops_the_rest(backbone: Backbone, heads: Heads) -> None:
+    """The same with heads that know the text, so that the end lies in the middle of a path."""
+    plain = tokens(decode(backbone, heads, [7, 3], "autoregressive", max_new_tokens=30))
+    ends = [token for token in set(plain) if plain.index(token) % 5]  # 0: a bonus
+    assert ends
+    for end in ends:
+        oracle = OracleHeads(heads, plain)
+        config = DecodingConfig(method="bpd", max_new_tokens=30)
+        planner = make_planner(METHODS["bpd"], oracle.config, config, CostModel())
+        session = DecodingSession(
+            backbone,
+            oracle,
+            METHODS["bpd"],
+            planner,
+            config,
+            (end,),  # type: ignore[arg-type]
+        )
+        events = []
+        for event in session.run([7, 3]):
+            events.append(event)
+            oracle.written = len(tokens(events))
+        assert tokens(events) == plain[: plain.index(end) + 1]
+        assert events[-1].bonus is None
+
+
+def test_events_tell_one_story(backbone: Backbone, heads: Heads) -> None:
+    """The numbers of an event agree with its nodes, and the nodes with the tree they came from."""
+    for event in decode(backbone, heads, [3, 1], "propd", max_new_tokens=40)[1:]:
+        fates = [node.fate for node in event.nodes]
+        assert fates[0] == "root"
+        assert "root" not in fates[1:]
+        assert event.decision.chosen == event.drafted == event.pruned + event.verified
+        for node in event.nodes[1:]:
+            parent = event.nodes[node.parent]
+            assert node.depth == parent.depth + 1
+            if node.fate == "accepted":
+                assert parent.choice_id == node.token_id
+            if parent.fate == "pruned":
+                assert node.fate == "pruned"
+            if node.fate == "pruned" and parent.fate != "pruned":
+                assert node.early_rank is not None
+                assert node.early_rank >= 3
+        last = event.accepted[-1] if event.accepted else 0
+        assert event.bonus is None or event.bonus.parent == last
+
+
+def test_final_probabilities_are_those_of_the_model(backbone: Backbone, heads: Heads) -> None:
+    """They sum to at most one among siblings, and the accepted child has the largest."""
+    events = decode(backbone, heads, [2, 9], "medusa", max_new_tokens=20, record_probabilities=True)
+    told = 0
+    for event in events[1:]:
+        for parent in range(len(event.nodes)):
+            below = [n.final_probability for n in event.nodes if n.parent == parent]
+            assert sum(p for p in below if p is not None) <= 1 + 1e-5
+            told += len(below)
+    assert told > 50
+
+
+def test_closing_the_stream_cancels(backbone: Backbone, heads: Heads) -> None:
+    config = DecodingConfig(max_new_tokens=40)
+    planner = make_planner(METHODS["propd"], heads.config, config, CostModel(COSTS))
+    session = DecodingSession(backbone, heads, METHODS["propd"], planner, config, ())
+    stream = session.run([1, 2])
+    next(stream)
+    first = next(stream)
+    stream.close()  # type: ignore[attr-defined]
+    session.cache.check_integrity()
+    assert session.cache.lengths[0] == 2 + len(first.token_ids)
+    assert list(stream) == []
