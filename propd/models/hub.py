@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import queue
 import sys
 import threading
@@ -13,7 +14,6 @@ from huggingface_hub import HfApi, snapshot_download
 from huggingface_hub.errors import (
     GatedRepoError,
     HFValidationError,
-    LocalEntryNotFoundError,
     OfflineModeIsEnabled,
     RepositoryNotFoundError,
 )
@@ -38,10 +38,21 @@ def cached(hub_id: str) -> Path | None:
         folder = Path(
             snapshot_download(hub_id, allow_patterns=list(ALLOWED_FILES), local_files_only=True)
         )
-    except (LocalEntryNotFoundError, HFValidationError):
+    except (OSError, HFValidationError):  # absent, or known to be incomplete
         return None
-    usable = (folder / "config.json").is_file() and any(folder.glob("*.safetensors"))
-    return folder if usable else None
+    return folder if _is_whole(folder) else None
+
+
+def _is_whole(folder: Path) -> bool:
+    """Whether config and every weights file are there: an interrupted download lacks some."""
+    try:
+        index = json.loads((folder / "model.safetensors.index.json").read_text(encoding="utf-8"))
+        weights = set(index["weight_map"].values())
+    except FileNotFoundError:
+        weights = {"model.safetensors"}
+    except (OSError, ValueError, KeyError, AttributeError):
+        return False
+    return all((folder / name).is_file() for name in {"config.json", *weights})
 
 
 def fetch(hub_id: str, report: Callable[[str], None]) -> Path:
@@ -59,7 +70,8 @@ def fetch(hub_id: str, report: Callable[[str], None]) -> Path:
         if not sys.stderr.isatty():
             disable_progress_bars()
         return Path(snapshot_download(hub_id, allow_patterns=list(ALLOWED_FILES), etag_timeout=5))
-    except OSError as error:
+    except Exception as error:
+        # As in `_ask`: the HTTP client's own errors differ between versions.
         raise ModelUnavailable(f"the download broke off ({_brief(error)})") from error
     finally:
         if not was_quiet:

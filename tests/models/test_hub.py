@@ -1,5 +1,6 @@
 """The Hub, without asking it."""
 
+import json
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -58,6 +59,20 @@ def test_only_safe_files_are_asked_for(monkeypatch: pytest.MonkeyPatch, tmp_path
     assert hub.fetch("owner/name", _ignore) == tmp_path
     assert asked["allow_patterns"] == list(hub.ALLOWED_FILES)
     assert not any(pattern.endswith((".bin", ".pt", ".py")) for pattern in hub.ALLOWED_FILES)
+
+
+def test_a_snapshot_that_lacks_a_shard_is_fetched_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Guards against an interrupted download that would fail to load on every later start."""
+    monkeypatch.setattr(hub, "snapshot_download", lambda *a, **k: str(tmp_path))
+    shards = {"a": "model-1-of-2.safetensors", "b": "model-2-of-2.safetensors"}
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps({"weight_map": shards}))
+    for name in ("config.json", shards["a"]):
+        (tmp_path / name).write_text("{}")
+    assert hub.cached("owner/name") is None
+    (tmp_path / shards["b"]).write_text("")
+    assert hub.cached("owner/name") == tmp_path
 
 
 def test_a_cache_without_the_model_is_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
