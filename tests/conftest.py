@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, LlamaConfig, MistralConfig, Qwen2Config, Qwen3Config
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from transformers import (
+    AutoModelForCausalLM,
+    LlamaConfig,
+    MistralConfig,
+    PreTrainedTokenizerFast,
+    Qwen2Config,
+    Qwen3Config,
+)
 
 from propd.models.backbone import Backbone
-from propd.models.heads import Heads, HeadsConfig, HeadWeights
+from propd.models.heads import Heads, HeadsConfig, HeadWeights, save_heads
 
 VOCABULARY = 61
 SHAPE = {
@@ -72,3 +81,34 @@ def heads(backbone: Backbone) -> Heads:
     """Random heads: correctness must not depend on their quality."""
     with torch.inference_mode():
         return tiny_heads(backbone)
+
+
+def byte_tokenizer() -> PreTrainedTokenizerFast:
+    """A byte-level tokenizer without merges: each byte is a token, and 256 is the end."""
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    vocabulary = {character: place for place, character in enumerate(alphabet)}
+    vocabulary["<end>"] = 256
+    tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<end>")
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A whole tiny model on disk: weights, tokenizer, and heads in the folder ``heads``."""
+    folder = tmp_path_factory.mktemp("tiny-model")
+    torch.manual_seed(0)
+    config = LlamaConfig(**{**SHAPE, "vocab_size": 257}, eos_token_id=256)
+    model = AutoModelForCausalLM.from_config(config).float()
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if "norm" not in name:
+                weight.normal_(0, 0.2)
+    model.save_pretrained(folder)
+    byte_tokenizer().save_pretrained(folder)
+    with torch.inference_mode():
+        heads = tiny_heads(Backbone(model.eval()))
+    config_of_heads = HeadsConfig(**{**vars(heads.config), "vocabulary_size": 257})
+    save_heads(folder / "heads", config_of_heads, heads.weights, heads.token_map)
+    return folder

@@ -1,22 +1,16 @@
 """Text comes whole: pieces joined are the text, and no piece holds half a character."""
 
 import pytest
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from propd.terminal import safe, visible
 from propd.text import BROKEN, IncrementalDecoder, TokenTexts
+from tests.conftest import byte_tokenizer as make_byte_tokenizer
 
 
 @pytest.fixture(scope="module")
 def byte_tokenizer() -> PreTrainedTokenizerFast:
-    """A byte-level tokenizer without merges: each byte is a token."""
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    vocabulary = {character: place for place, character in enumerate(alphabet)}
-    tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    return PreTrainedTokenizerFast(tokenizer_object=tokenizer)
+    return make_byte_tokenizer()
 
 
 TEXTS = ["plain", "naïve café", "日本語 text", "👩‍👩‍👧 and 🇳🇱", "a\n\tb ", "\u202eright"]

@@ -1,0 +1,82 @@
+"""Pages that are made by a command: `python -m propd.generated_docs [--check]`.
+
+`docs/cli.md` is the help of every command. The table of the README is the last benchmark, out of
+`docs/benchmark.json`. `--check` writes nothing and exits with 1 if a page is stale; CI runs it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+
+from propd.cli import build_parser
+
+ROOT = Path(__file__).resolve().parent.parent
+BENCHMARK = ROOT / "docs" / "benchmark.json"
+BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
+
+
+def cli_page() -> str:
+    """Help of the program and of each command."""
+    os.environ["COLUMNS"] = "100"
+    parser = build_parser()
+    actions = [a for a in parser._actions if isinstance(a, argparse._SubParsersAction)]
+    parts = ["# Command line", "", "Made by `python -m propd.generated_docs`; do not edit."]
+    for name, command in [("", parser), *actions[0].choices.items()]:
+        title = f"python -m propd {name}".strip()
+        parts += ["", f"## `{title}`", "", "```", command.format_help().rstrip(), "```"]
+    return "\n".join(parts) + "\n"
+
+
+def readme_page() -> str:
+    """The README with the table of the last benchmark."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    before, rest = text.split(BEGIN)
+    after = rest.split(END)[1]
+    return f"{before}{BEGIN}\n{benchmark_section()}{END}{after}"
+
+
+def benchmark_section() -> str:
+    """The table, and how it was measured."""
+    if not BENCHMARK.exists():
+        return ""
+    from propd.benchmark.compare import MethodResult, table
+
+    body = json.loads(BENCHMARK.read_text(encoding="utf-8"))
+    results = [MethodResult(**row) for row in body["results"]]
+    how = (
+        f"{results[0].prompts} prompts, {body['max_new_tokens']} new tokens each, greedy, "
+        f"{body['model']}, {body['dtype']}, batch {body['batch']}, {body['machine']}, "
+        f"torch {body['versions']['torch']}, prefill included. "
+        f"Command: `python -m propd {body['command']}`."
+    )
+    return f"## Measured\n\n{table(results)}\n\n{how}\n\n"
+
+
+def pages() -> dict[Path, str]:
+    """Every generated page and what it should say."""
+    return {ROOT / "docs" / "cli.md": cli_page(), ROOT / "README.md": readme_page()}
+
+
+def main() -> int:
+    """Write the pages, or with --check tell which are stale."""
+    check = "--check" in sys.argv[1:]
+    stale = [
+        path
+        for path, text in pages().items()
+        if not path.exists() or path.read_text(encoding="utf-8") != text
+    ]
+    for path in stale:
+        if check:
+            print(f"{path.relative_to(ROOT)} is stale; run python -m propd.generated_docs")
+        else:
+            path.write_text(pages()[path], encoding="utf-8")
+            print(f"wrote {path.relative_to(ROOT)}")
+    return 1 if check and stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

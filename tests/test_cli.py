@@ -1,0 +1,74 @@
+"""The command line: one clear sentence and exit code 2 for each mistake; JSON that is JSON."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from propd.cli import main
+
+
+def run(tiny_folder: Path, *arguments: str) -> int:
+    heads = str(tiny_folder / "heads")
+    return main(["generate", *arguments, "--model", str(tiny_folder), "--heads", heads])
+
+
+def test_json_is_one_object(tiny_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(tiny_folder, "abc", "--json", "--max-new-tokens", "12") == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert set(answer) == {"text", "token_ids", "method", "dtype", "device", "stats"}
+    assert len(answer["token_ids"]) == answer["stats"]["new_tokens"] == 12
+    assert {
+        "new_tokens", "steps", "tokens_per_pass", "seconds", "tokens_per_second",
+        "drafted", "pruned", "verified",
+    } <= set(answer["stats"])  # fmt: skip
+
+
+def test_the_text_streams_to_standard_output(
+    tiny_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(tiny_folder, "abc", "--max-new-tokens", "5", "--method", "bpd") == 0
+    printed = capsys.readouterr()
+    assert printed.out.strip()
+    assert "bpd: 5 tokens" in printed.err
+
+
+def test_the_tree_shows_the_fates(tiny_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ("abc", "--max-new-tokens", "30", "--show-tree", "--method", "medusa")
+    assert run(tiny_folder, *arguments) == 0
+    printed = capsys.readouterr().out
+    for word in ("root", "rejected", "bonus", "drafted, ", "verified, "):
+        assert word in printed
+
+
+MISTAKES = [
+    (["generate", ""], "The prompt is empty"),
+    (["generate", "abc", "--max-new-tokens", "0"], "The number of new tokens is 0"),
+    (["generate", "abc", "--method", "magic"], "There is no method 'magic'"),
+    (["generate", "abc", "--model", "no-such-model"], "no-such-model"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "sentence"), MISTAKES)
+def test_a_mistake_gets_one_sentence_and_code_2(
+    arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 2
+    printed = capsys.readouterr()
+    lines = [line for line in printed.err.splitlines() if line.startswith("error: ")]
+    assert len(lines) == 1
+    assert sentence in lines[0]
+    assert "Traceback" not in printed.err
+
+
+def test_a_huge_prompt_is_refused(tiny_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(tiny_folder, "x" * 100_000) == 2
+    assert "shorten it" in capsys.readouterr().err
+
+
+def test_an_unknown_option_is_code_2() -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["generate", "abc", "--no-such-option"])
+    assert stop.value.code == 2

@@ -1,0 +1,123 @@
+"""The library as a user meets it, on a tiny model saved to a folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import propd
+from propd import DecodingConfig, InvalidRequest, ModelUnavailable, RunStats
+
+
+@pytest.fixture(scope="module")
+def engine(tiny_folder: Path) -> propd.Engine:
+    return propd.load(str(tiny_folder), heads=str(tiny_folder / "heads"))
+
+
+def test_every_method_gives_the_same_text(engine: propd.Engine) -> None:
+    plain = engine.generate("abc", method="autoregressive", max_new_tokens=40)
+    assert len(plain.token_ids) == 40
+    for method in propd.METHODS:
+        run = engine.generate("abc", method=method, max_new_tokens=40)
+        assert (run.token_ids, run.text) == (plain.token_ids, plain.text)
+
+
+def test_events_carry_the_text(engine: propd.Engine) -> None:
+    run = engine.generate("abc", max_new_tokens=30)
+    assert "".join(event.text for event in run.events) == run.text
+    for event in run.events:
+        assert len(event.pieces) == len(event.token_ids)
+        assert "".join(event.pieces) == event.text
+        assert all(node.text for node in event.nodes)
+    assert run.text == engine.tokenizer.decode(run.token_ids, skip_special_tokens=True)
+
+
+def test_statistics_are_sums_of_the_events(engine: propd.Engine) -> None:
+    run = engine.generate("abc", method="medusa", max_new_tokens=20)
+    steps = run.events[1:]
+    assert run.stats.new_tokens == len(run.token_ids) == 20
+    assert run.stats.steps == len(steps)
+    assert run.stats.drafted == sum(len(event.nodes) - 1 for event in steps)
+    assert run.stats.verified == run.stats.drafted - run.stats.pruned
+    assert run.stats.tokens_per_pass == pytest.approx(19 / len(steps))
+    assert run.stats.seconds >= run.stats.decode_seconds > 0
+
+
+def test_the_first_step_of_a_dynamic_tree_knows_measured_costs(engine: propd.Engine) -> None:
+    """Without a measured start the first sizes would be a guess."""
+    event = engine.generate("abc", max_new_tokens=4, ignore_eos=True).events[1]
+    base, _slope = event.decision.cost_coefficients
+    assert base > 0
+    assert event.decision.reason in ("best", "end")
+    assert len(event.decision.estimated_ms) == len(event.decision.sizes)
+
+
+def test_two_requests_do_not_disturb_each_other(engine: propd.Engine) -> None:
+    """No state on the model: interleaved streams write what they write alone."""
+    alone = [engine.generate(p, max_new_tokens=25).token_ids for p in ("one", "second")]
+    streams = [engine.stream(p, max_new_tokens=25) for p in ("one", "second")]
+    together: list[list[int]] = [[], []]
+    open_streams = {0, 1}
+    while open_streams:
+        for place in list(open_streams):
+            event = next(streams[place], None)
+            if event is None:
+                open_streams.discard(place)
+            else:
+                together[place] += event.token_ids
+    assert [tuple(tokens) for tokens in together] == alone
+
+
+def test_time_of_the_consumer_is_not_counted(engine: propd.Engine) -> None:
+    import time
+
+    stats = RunStats()
+    for event in engine.stream("abc", method="autoregressive", max_new_tokens=4):
+        time.sleep(0.2)
+        stats = stats.add(event)
+    assert stats.seconds < 0.4
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"max_new_tokens": 0}, "The number of new tokens is 0; it must be at least 1."),
+        ({"method": "magic"}, "There is no method 'magic'; use one of propd, medusa"),
+        ({"max_nodes": 0}, "The largest tree is 0 nodes"),
+        ({"prune_top_k": 0}, "The pruning top-k is 0"),
+    ],
+)
+def test_bad_settings_get_one_sentence(
+    engine: propd.Engine, settings: dict[str, object], sentence: str
+) -> None:
+    with pytest.raises(InvalidRequest, match=sentence):
+        engine.stream("abc", DecodingConfig(), **settings)
+
+
+@pytest.mark.parametrize("prompt", ["", "  \n\t"])
+def test_an_empty_prompt_is_refused(engine: propd.Engine, prompt: str) -> None:
+    with pytest.raises(InvalidRequest, match="The prompt is empty"):
+        engine.stream(prompt)
+
+
+@pytest.mark.parametrize("length", [256, 100_000])
+def test_a_prompt_beyond_the_context_is_refused(engine: propd.Engine, length: int) -> None:
+    with pytest.raises(InvalidRequest, match=r"fewer than 256 tokens; shorten it"):
+        engine.stream("x" * length)
+
+
+def test_without_heads_only_plain_decoding_runs(tiny_folder: Path) -> None:
+    engine = propd.load(str(tiny_folder))
+    assert engine.generate("abc", method="autoregressive", max_new_tokens=3).token_ids
+    with pytest.raises(InvalidRequest, match="needs draft heads and this model has none"):
+        list(engine.stream("abc", method="propd"))
+
+
+def test_heads_of_another_model_are_refused(tiny_folder: Path, tmp_path: Path) -> None:
+    text = (tiny_folder / "heads" / "config.json").read_text()
+    for name in ("draft.safetensors", "early.safetensors"):
+        (tmp_path / name).write_bytes((tiny_folder / "heads" / name).read_bytes())
+    (tmp_path / "config.json").write_text(text.replace("propd-heads/1", "propd-heads/9"))
+    with pytest.raises(ModelUnavailable, match="cannot be read"):
+        propd.load(str(tiny_folder), heads=str(tmp_path))

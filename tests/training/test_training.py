@@ -1,0 +1,97 @@
+"""Training on a tiny model: the states are right, the heads learn, and what is saved loads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from propd.errors import InvalidRequest
+from propd.models.backbone import Backbone
+from propd.models.heads import Heads
+from propd.training.command import train_heads
+from propd.training.corpus import Corpus
+from propd.training.hidden import cache_hidden_states
+from propd.training.train import TrainingPlan
+from tests.conftest import tiny_transformer
+
+PLAN = TrainingPlan(
+    epochs=6, batch=64, learning_rate=1e-2, draft_heads=2, trunk_width=32, head_width=32,
+    early_width=32, vocabulary=40, prune_layer=2, prune_top_k=3,
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def corpus_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Texts that count up: after token n comes n + 1, so the heads have something to learn."""
+    generator = np.random.default_rng(0)
+    texts = [np.arange(30) + generator.integers(0, 20) for _ in range(60)]
+    path = tmp_path_factory.mktemp("corpus") / "text.npz"
+    np.savez(
+        path,
+        tokens=np.concatenate(texts).astype(np.uint16),
+        prompt_len=np.full(60, 4, dtype=np.int32),
+        total_len=np.full(60, 30, dtype=np.int32),
+    )
+    return path
+
+
+def test_answers_begin_where_the_prompt_ends(corpus_file: Path) -> None:
+    """At the first position the root is the first answer token, at the last one guess is left."""
+    corpus = Corpus.load(corpus_file)
+    positions = corpus.answer_positions(1)
+    start = corpus.starts[1]
+    assert positions[0] + 1 == start + 4
+    assert positions[-1] + 2 == start + 29
+
+
+def test_damaged_text_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "text.npz"
+    np.savez(path, tokens=np.arange(5), prompt_len=np.array([2]), total_len=np.array([9]))
+    with pytest.raises(InvalidRequest, match="lengths do not add up"):
+        Corpus.load(path)
+    path.write_bytes(b"not an archive")
+    with pytest.raises(InvalidRequest, match="is no training text"):
+        Corpus.load(path)
+
+
+def test_states_are_those_of_transformers_and_resume(corpus_file: Path, tmp_path: Path) -> None:
+    model = tiny_transformer("llama")
+    corpus = Corpus.load(corpus_file)
+
+    def stop(done: int, total: int) -> None:
+        if done == 55:
+            raise KeyboardInterrupt
+
+    with torch.inference_mode():
+        backbone = Backbone(model)
+        with pytest.raises(KeyboardInterrupt):
+            cache_hidden_states(backbone, corpus, tmp_path, 2, stop)
+        seen: list[int] = []
+        states = cache_hidden_states(backbone, corpus, tmp_path, 2, lambda d, _: seen.append(d))
+        assert seen[0] == 51  # the first 50 were on disk
+        output = model.model(torch.from_numpy(corpus.sequence(3))[None], output_hidden_states=True)
+    span = slice(corpus.starts[3], corpus.starts[4])
+    assert np.abs(states.final[span] - output.last_hidden_state[0].numpy()).max() < 1e-2
+    assert np.abs(states.early[span] - output.hidden_states[2][0].numpy()).max() < 1e-2
+
+
+def test_heads_learn_and_what_is_saved_loads(corpus_file: Path, tmp_path: Path) -> None:
+    """Held-out accuracy on counting text goes from nothing to nearly always right."""
+    with torch.inference_mode():
+        backbone = Backbone(tiny_transformer("llama"))
+    said: list[str] = []
+    train_heads(
+        backbone, "tiny", (60,), corpus_file, tmp_path / "heads", tmp_path / "cache", PLAN,
+        said.append,
+    )  # fmt: skip
+    with torch.inference_mode():
+        heads = Heads.load(tmp_path / "heads", backbone)
+    assert len(heads.config.acceptance_table) == 2
+    assert heads.config.acceptance_table[0][0] > 0.8
+    assert heads.config.early_recall["5"] > 0.8
+    assert 60 in heads.token_map.tolist()  # the end token is always in the reduced vocabulary
+    card = (tmp_path / "heads" / "README.md").read_text()
+    assert f"{heads.config.acceptance_table[0][0]:.3f}" in card
