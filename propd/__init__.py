@@ -1,13 +1,17 @@
 """ProPD: token-tree decoding with early pruning and dynamic trees.
 
 `load` a model, then `Engine.stream` or `Engine.generate`. The method is that of Zhong et al., 2024
-(arXiv 2402.13485); where the paper is silent the choices are ours and named in docs/.
+(arXiv 2402.13485); where the paper is silent the choices are ours and named in docs/method.md.
 """
 
-from propd.core import DecodingConfig, RunStats, StepEvent
-from propd.engine import Engine, Generation, load
-from propd.errors import InvalidRequest, InvalidTrace, ModelUnavailable, ProPDError
-from propd.methods import METHODS
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from propd.core import DecodingConfig, RunStats, StepEvent
+    from propd.engine import Engine, Generation, load
+    from propd.errors import InvalidRequest, InvalidTrace, ModelUnavailable, ProPDError
+    from propd.methods import METHODS
 
 __all__ = [
     "METHODS",
@@ -23,3 +27,18 @@ __all__ = [
     "load",
 ]
 __version__ = "0.1.0"
+
+_HOMES = {
+    "core": ("DecodingConfig", "RunStats", "StepEvent"),
+    "engine": ("Engine", "Generation", "load"),
+    "errors": ("InvalidRequest", "InvalidTrace", "ModelUnavailable", "ProPDError"),
+    "methods": ("METHODS",),
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used: `propd doctor` must run without torch."""
+    for module, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(f"propd.{module}"), name)
+    raise AttributeError(f"module 'propd' has no attribute {name!r}")
