@@ -13,7 +13,7 @@ LEAD = (
 PROMPT = "Prompt"
 PROMPT_HINT = "Ask something, or give it a text to go on with"
 METHOD = "Method"
-MAX_TOKENS = "Tokens to write, at most"
+MAX_TOKENS = "Max tokens"
 GENERATE = "Generate"
 STOP = "Stop"
 

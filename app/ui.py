@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from propd.trace import load
 
 PLOTLY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 FILES = "/gradio_api/file="
+log = logging.getLogger(__name__)
 # The player lives in its own file; here it is only told where the server is mounted.
 MOUNT = """
 const base = window.gradio_config.root || "";
@@ -37,13 +39,13 @@ def theme() -> gr.themes.Base:
 
 
 def recorded_runs(folder: Path = settings.TRACES) -> list[dict[str, str]]:
-    """The recorded runs on offer: where they are and what to call them. A broken file is skipped."""
+    """The recorded runs on offer: where each is and what to call it; a broken file is skipped."""
     runs = []
     for path in sorted(folder.glob("*.json")):
         try:
             header = load(path).header
         except InvalidTrace as error:
-            gr.Warning(f"{path.name}: {error}")
+            log.warning("%s is left out: %s", path.name, error)
             continue
         kind = path.stem.split("-")[1]
         method = METHODS[header.method].label if header.method in METHODS else header.method
@@ -123,22 +125,28 @@ def build(room: EngineRoom) -> gr.Blocks:
         status = gr.Markdown(room.status(), elem_id="model-status")
         panel = player()
 
-        starts = [generate.click, prompt.submit]
         quick: dict[str, Any] = {"outputs": [generate, stop], "queue": False}
         quick |= {"show_progress": "hidden", "api_visibility": "private"}
-        gr.on(starts, lambda: buttons(running=True), **quick)
-        running = gr.on(
-            starts,
+        # One after the other: side by side, a run that fails at once could be done before the
+        # buttons know that it began, and Generate would stay locked.
+        begun = gr.on(
+            [generate.click, prompt.submit],
+            lambda: buttons(running=True),
+            js=TELL.format("asked"),
+            **quick,
+        )
+        running = begun.then(
             run,
             inputs=[prompt, method, tokens],
             outputs=[panel],
-            js=TELL.format("asked"),
             show_progress="hidden",
             concurrency_id="model",
             concurrency_limit=1,
             api_name="generate",
         )
-        running.then(lambda: buttons(running=False), js=TELL.format("ended"), **quick)
+        # "then" alone is not enough: Gradio 6.31 skips it after an error.
+        for after in (running.then, running.failure):
+            after(lambda: buttons(running=False), js=TELL.format("ended"), **quick)
         stop.click(
             lambda: buttons(running=False), cancels=[running], js=TELL.format("ended"), **quick
         )

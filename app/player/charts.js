@@ -8,7 +8,7 @@ function inks(element) {
   const colour = (name, otherwise) => style.getPropertyValue(name).trim() || otherwise;
   return {
     ink: colour("--propd-ink", "#1f2937"), faint: colour("--propd-faint", "#6b7280"),
-    grid: colour("--propd-grid", "#e5e7eb"),
+    grid: colour("--propd-grid", "#e5e7eb"), blue: colour("--propd-bonus", "#0072B2"),
   };
 }
 

@@ -14,8 +14,8 @@ export function make(tag, attributes = {}, ...children) {
 }
 
 const SHAPES = {
-  r: ["path", { d: "M8 2 L14 8 L8 14 L2 8 Z", fill: LOOKS.r.colour }],
-  b: ["path", { d: "M8 2 L14 8 L8 14 L2 8 Z", fill: LOOKS.b.colour }],
+  r: ["path", { d: "M8 2 L14 8 L8 14 L2 8 Z", class: "propd-blue" }],
+  b: ["path", { d: "M8 2 L14 8 L8 14 L2 8 Z", class: "propd-blue" }],
   a: ["circle", { cx: 8, cy: 8, r: 5, fill: LOOKS.a.colour, stroke: "currentColor", "stroke-width": 2 }],
   x: ["path", { d: "M3 3 L13 13 M13 3 L3 13", stroke: LOOKS.x.colour, "stroke-width": 3.5 }],
   p: ["circle", { cx: 8, cy: 8, r: 4.5, fill: "none", stroke: LOOKS.p.colour, "stroke-width": 2 }],
@@ -50,7 +50,7 @@ export function mark(fate) {
   const dashes = { solid: "", dash: "5 3", dot: "2 3" }[LOOKS[fate].line];
   if (fate !== "r") {
     picture.append(svg("line", {
-      x1: -18, y1: 8, x2: 2, y2: 8, stroke: LOOKS[fate].colour, "stroke-dasharray": dashes,
+      x1: -18, y1: 8, x2: 2, y2: 8, class: fate === "b" ? "propd-blue" : "", stroke: LOOKS[fate].colour, "stroke-dasharray": dashes,
       "stroke-width": Math.max(1.5, LOOKS[fate].edge),
     }));
   }
@@ -162,19 +162,17 @@ export function drawMetrics(box, stats, words) {
     entry(String(stats.tokens), words.tokens, ""));
 }
 
-/** What one node is and why it met its fate; i null: the hint. */
+/** What one node is and why it met its fate; without an event the hint alone. */
 export function drawCard(box, event, i, words) {
-  if (i === null || i === undefined) {
-    box.replaceChildren(make("p", { class: "propd-hint" }, words.card_hint));
-    return;
-  }
+  const hint = make("p", { class: "propd-hint" }, words.card_hint);
+  if (!event) return box.replaceChildren(hint);
   const node = nodeAt(event, i);
   const rows = facts(event, i, words).flatMap(([label, value]) => [make("dt", {}, label), make("dd", {}, String(value))]);
   box.replaceChildren(
     make("div", { class: "propd-card-head" }, make("code", {}, visible(node.text) || "∅"),
       make("span", { class: "propd-fate" }, mark(node.fate), words.fates[node.fate])),
     make("p", { class: "propd-why" }, why(event, i, words)),
-    make("dl", {}, ...rows));
+    make("dl", {}, ...rows), hint);
 }
 
 /** Where the measured time of the step went. */

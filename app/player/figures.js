@@ -24,15 +24,17 @@ export function plotlyText(text) {
 }
 
 /**
- * Tidy tree: a leaf takes the next row, a parent stands in the middle of its children.
- * nodes: [{parent, depth, value}] with parents first. Returns {rows: [...], leaves, depth}.
+ * Tidy tree: a leaf takes the next row, a parent stands in the middle of its children, or, when
+ * `firm`, at its first child, so that the likeliest path is a straight line on a narrow screen.
+ * nodes: [{parent, depth, value, fate}] with parents first. Returns {rows: [...], leaves, depth}.
  * Example: parents -1,0,0,1 -> rows .5, 0, 1, 0; 2 leaves; depth 2.
  */
-export function layoutTree(nodes) {
+export function layoutTree(nodes, firm = false) {
   const children = nodes.map(() => []);
   nodes.forEach((node, i) => { if (node.parent >= 0) children[node.parent].push(i); });
-  // The likelier branch above; the bonus has no drafted value and goes last.
-  children.forEach((list) => list.sort((a, b) => nodes[b].value - nodes[a].value || a - b));
+  // The likelier branch first; before all of them the bonus, which is no guess.
+  const weight = (i) => (nodes[i].fate === "b" ? Infinity : nodes[i].value);
+  children.forEach((list) => list.sort((a, b) => weight(b) - weight(a) || a - b));
   const rows = nodes.map(() => 0);
   let leaves = 0;
   const waiting = [0];
@@ -43,9 +45,14 @@ export function layoutTree(nodes) {
   }
   for (let i = nodes.length - 1; i >= 0; i--) {
     const list = children[i];
-    if (list.length) rows[i] = (rows[list[0]] + rows[list[list.length - 1]]) / 2;
+    if (list.length) rows[i] = firm ? rows[list[0]] : (rows[list[0]] + rows[list[list.length - 1]]) / 2;
   }
   return { rows, leaves, depth: Math.max(...nodes.map((node) => node.depth)) };
+}
+
+/** The colour of a fate; blue is too dark for a dark page, which brings its own. */
+function colourOf(fate, options) {
+  return "rb".includes(fate) && options.blue ? options.blue : LOOKS[fate].colour;
 }
 
 /** The fate a node shows in a phase of the story; null: not to be seen yet. */
@@ -57,7 +64,7 @@ export function fateAt(fate, phase) {
 
 /** Pixels of every node, for a tree that grows to the right (wide) or down (narrow). */
 function places(nodes, { width, height, vertical }) {
-  const { rows, leaves, depth } = layoutTree(nodes);
+  const { rows, leaves, depth } = layoutTree(nodes, vertical);
   if (vertical) {
     const unit = Math.max(46, Math.min(76, (width - 8) / leaves));
     const spread = Math.max(width, leaves * unit + 8);
@@ -90,15 +97,16 @@ function curve(from, to, vertical) {
   return { xs: [...xs, null], ys: [...ys, null] };
 }
 
-function edgeTraces(nodes, fates, points, labels, vertical) {
+function edgeTraces(nodes, fates, points, labels, options) {
+  const { vertical } = options;
   const traces = {};
   nodes.forEach((node, i) => {
     if (node.parent < 0 || fates[i] === null) return;
     const look = LOOKS[fates[i]];
     const trace = traces[fates[i]] ||= {
       type: "scatter", mode: "lines", uid: "edge-" + fates[i], x: [], y: [], hoverinfo: "skip",
-      opacity: fates[i] === "x" || fates[i] === "d" ? 0.6 : 1,
-      line: { color: look.colour, width: look.edge, dash: look.line },
+      opacity: fates[i] === "x" || fates[i] === "d" ? 0.7 : 1,
+      line: { color: colourOf(fates[i], options), width: look.edge, dash: look.line },
     };
     const parent = points[node.parent];
     const start = vertical ? { x: parent.x, y: parent.y + 24 }
@@ -128,7 +136,7 @@ function nodeTrace(nodes, fates, points, labels, options) {
     },
     marker: {
       symbol: seen.map((i) => LOOKS[fates[i]].symbol), size: seen.map(size), opacity: 1,
-      color: seen.map((i) => LOOKS[fates[i]].colour),
+      color: seen.map((i) => colourOf(fates[i], options)),
       line: {
         color: seen.map((i) => (fates[i] === "a" ? options.ink : LOOKS[fates[i]].colour)),
         width: seen.map((i) => (fates[i] === "a" ? 2 : fates[i] === "p" ? 1.5 : 0)),
@@ -140,7 +148,7 @@ function nodeTrace(nodes, fates, points, labels, options) {
 const HIDDEN_AXIS = { visible: false, fixedrange: true };
 
 /**
- * The token tree of a step. options: {width, height, vertical, phase, selected, ink, faint}.
+ * The token tree of a step. options: {width, height, vertical, phase, selected, ink, faint, blue}.
  * The whole drafted tree is laid out whatever the phase, so nothing moves when fates change.
  * Axes are in pixels. Returns {data, layout, nodes: points by node}.
  */
@@ -149,7 +157,7 @@ export function treeFigure(event, options) {
   const fates = nodes.map((node) => fateAt(node.fate, options.phase || "judged"));
   const { points, width, height, letters } = places(nodes, options);
   const labels = nodes.map((node) => middle(visible(node.text), letters));
-  const data = edgeTraces(nodes, fates, points, labels, options.vertical);
+  const data = edgeTraces(nodes, fates, points, labels, options);
   const chosen = points[options.selected];
   if (chosen && fates[options.selected] !== null) {
     data.push({
@@ -195,7 +203,7 @@ export function sizeFigure(event, options) {
   if (!lengths.length || !times.length || decision.sizes.length < 2) return null;
   const { words } = options;
   const rows = [
-    { values: lengths, colour: "#0072B2", title: words.size_l, measured: event.token_ids.length },
+    { values: lengths, colour: options.blue || "#0072B2", title: words.size_l, measured: event.token_ids.length },
     { values: times, colour: "#8a8f98", title: words.size_t, measured: stepMilliseconds(event) },
     { values: lengths.map((length, i) => (1000 * length) / times[i]), colour: "#009E73", title: words.size_ratio },
   ];

@@ -30,7 +30,7 @@ export class Player {
     this.chips();
     new ResizeObserver(() => this.render()).observe(this.parts.treeBox);
     new MutationObserver(() => this.render()).observe(document.body, { attributeFilter: ["class"] });
-    this.drawCardSoon();
+    this.drawCard();
   }
 
   listeners() {
@@ -224,12 +224,15 @@ export class Player {
   point(i) {
     if (this.pointed === i) return;
     this.pointed = i;
-    this.drawCardSoon();
+    this.drawCard();
   }
 
-  drawCardSoon() {
+  /** The card of the node pointed at, else pinned, else the last token that the step won. */
+  drawCard() {
     const event = this.run && this.run.events[this.step];
-    drawCard(this.parts.card, event, event ? this.pointed ?? this.pinned : null, this.words);
+    if (!event) return drawCard(this.parts.card, null, null, this.words);
+    const won = event.accepted.length ? event.accepted[event.accepted.length - 1] : event.bonus ? event.nodes.fate.length : 0;
+    drawCard(this.parts.card, event, this.pointed ?? this.pinned ?? won, this.words);
   }
 
   render() {
@@ -283,7 +286,7 @@ export class Player {
     this.fresh = false;
     this.charts.drawSize(event);
     drawTimes(parts.times, event, words);
-    this.drawCardSoon();
+    this.drawCard();
     if (parts.table.open) drawTable(parts.table.lastElementChild, event, words);
   }
 }
