@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from propd.clock import BusyClock, StepWatch
-from propd.core import DecodingConfig, FinishReason, SizeDecision, StepEvent, TokenTree
+from propd.core import DecodingConfig, FinishReason, StepEvent, TokenTree
 from propd.events import StepRecord, build_event, final_probabilities
 from propd.methods import MethodSettings
 from propd.models.backbone import Backbone, Placement
@@ -26,7 +26,6 @@ from propd.tree.topology import ROOT_ONLY, ancestor_mask, select
 RANKS = 10
 """Guesses a head may put into the tree at one depth (Medusa's TOPK)."""
 PREFILL_CHUNK = 512
-PREFILL = SizeDecision((0,), (), (), 0, "fixed")
 
 
 @dataclass(frozen=True)
@@ -76,7 +75,7 @@ class DecodingSession:
             self.clock.resume()
             yield self._hand_over(self.step())
 
-    def step(self) -> StepEvent:
+    def step(self) -> StepRecord:
         """One pass through the loop."""
         watch = StepWatch()
         drafts = self._draft()
@@ -100,27 +99,23 @@ class DecodingSession:
         self._finish(accepted.ended, len(accepted.path) + (accepted.bonus is not None))
         self._learn(tree.size, drafts, accepted.path, survivors, choices, watch)
         watch.lap("commit")
-        record = StepRecord(
-            index=self.index,
+        return StepRecord(
             kind="decode",
             tree=tree,
             token_ids=nodes.token_ids,
-            probabilities=nodes.probabilities,
-            pruning=pruning,
             choices=choices,
-            final_probabilities=self._record(survivors, logits),
             acceptance=accepted,
-            decision=decision,
             milliseconds=watch.result(),
             past_length=self.cache.lengths[0] - len(accepted.path) - 1,
-            elapsed_s=self.clock.seconds,
-            finish_reason=self.finish_reason,
+            probabilities=nodes.probabilities,
+            pruning=pruning,
+            final_probabilities=self._final_probabilities(survivors, logits),
+            decision=decision,
             prune_layer=self.prune_layer if self.prunes else None,
             prune_top_k=self.top_k if self.prunes else None,
         )
-        return build_event(record)
 
-    def prefill(self, prompt_ids: Sequence[int]) -> StepEvent:
+    def prefill(self, prompt_ids: Sequence[int]) -> StepRecord:
         """Read the prompt; its last token is the root, and the first new token the bonus."""
         watch = StepWatch()
         final = torch.empty(0)
@@ -140,25 +135,15 @@ class DecodingSession:
         self.last_hidden, self.root = final[:, -1], choices[0]
         self._finish(accepted.ended, 1)
         watch.lap("verify")
-        record = StepRecord(
-            index=0,
+        return StepRecord(
             kind="prefill",
             tree=ROOT_ONLY,
             token_ids=(prompt_ids[-1],),
-            probabilities=(1.0,),
-            pruning=None,
             choices=choices,
-            final_probabilities=(None,),
             acceptance=accepted,
-            decision=PREFILL,
             milliseconds=watch.result(),
             past_length=0,
-            elapsed_s=self.clock.seconds,
-            finish_reason=self.finish_reason,
-            prune_layer=None,
-            prune_top_k=None,
         )
-        return build_event(record)
 
     # The verbs of the loop, in its order.
 
@@ -237,7 +222,7 @@ class DecodingSession:
         ]
         self.planner.learn(size, ranks, watch.result().total)
 
-    def _record(self, nodes: Pass, logits: Tensor) -> Sequence[float | None]:
+    def _final_probabilities(self, nodes: Pass, logits: Tensor) -> Sequence[float | None]:
         if not self.config.record_probabilities:
             return (None,) * len(nodes.token_ids)
         self.clock.pause()  # for pictures only: it is not part of the decoding
@@ -247,7 +232,8 @@ class DecodingSession:
 
     # Helpers.
 
-    def _hand_over(self, event: StepEvent) -> StepEvent:
+    def _hand_over(self, record: StepRecord) -> StepEvent:
+        event = build_event(record, self.index, self.clock.seconds, self.finish_reason)
         self.index += 1
         self.clock.pause()
         return event

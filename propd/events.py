@@ -21,35 +21,39 @@ from propd.core import (
 from propd.tree.acceptance import Acceptance
 from propd.tree.pruning import Pruning
 
+NOTHING_TO_DECIDE = SizeDecision((0,), (), (), 0, "fixed")
+
 
 @dataclass(frozen=True)
 class StepRecord:
-    """All that a step leaves behind. N drafted nodes with the root, M of them verified."""
+    """What a step leaves behind: N drafted nodes with the root, M of them verified.
 
-    index: int
+    The defaults are those of a pass that drafts nothing.
+    """
+
     kind: Literal["prefill", "decode"]
     tree: TokenTree
     token_ids: tuple[int, ...]
     """(N,)."""
-    probabilities: tuple[float, ...]
-    """(N,) draft probabilities."""
-    pruning: Pruning | None
     choices: Sequence[int]
     """(M,) the model's token after each verified node."""
-    final_probabilities: Sequence[float | None]
-    """(M,)."""
     acceptance: Acceptance
     """Its path counts verified nodes."""
-    decision: SizeDecision
     milliseconds: Milliseconds
     past_length: int
-    elapsed_s: float
-    finish_reason: FinishReason | None
-    prune_layer: int | None
-    prune_top_k: int | None
+    probabilities: tuple[float, ...] = (1.0,)
+    """(N,) draft probabilities."""
+    pruning: Pruning | None = None
+    final_probabilities: Sequence[float | None] = (None,)
+    """(M,)."""
+    decision: SizeDecision = NOTHING_TO_DECIDE
+    prune_layer: int | None = None
+    prune_top_k: int | None = None
 
 
-def build_event(record: StepRecord) -> StepEvent:
+def build_event(
+    record: StepRecord, index: int, elapsed_s: float, finish_reason: FinishReason | None
+) -> StepEvent:
     """The event of a step, its nodes numbered as they were drafted."""
     kept = record.pruning.kept if record.pruning else tuple(range(len(record.token_ids)))
     verified = {node: place for place, node in enumerate(kept)}
@@ -65,7 +69,7 @@ def build_event(record: StepRecord) -> StepEvent:
         tokens.append(record.acceptance.bonus)
         bonus = Node(record.acceptance.bonus, last, nodes[last].depth + 1, 0, "bonus", 1.0)
     return StepEvent(
-        index=record.index,
+        index=index,
         kind=record.kind,
         nodes=nodes,
         bonus=bonus,
@@ -74,8 +78,8 @@ def build_event(record: StepRecord) -> StepEvent:
         decision=record.decision,
         milliseconds=record.milliseconds,
         past_length=record.past_length,
-        elapsed_s=record.elapsed_s,
-        finish_reason=record.finish_reason,
+        elapsed_s=elapsed_s,
+        finish_reason=finish_reason,
         prune_layer=record.prune_layer,
         prune_top_k=record.prune_top_k,
     )
