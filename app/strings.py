@@ -41,7 +41,7 @@ FATES = {
 
 PLAYER = {
     "fates": FATES,
-    "recorded_runs": "Recorded runs",
+    "runs": "Runs to watch",
     "your_run": "Your run",
     "recorded": "Recorded on {machine}, {date}",
     "live_waiting": "Waiting for its turn",
@@ -124,8 +124,9 @@ PLAYER = {
     "card_place_value": "head {head}, rank {rank}",
     "card_draft": "draft probability",
     "card_value": "path value",
-    "card_early": "early head",
-    "card_early_value": "rank {rank} (cut {cut}), p {p}",
+    "card_early": "early rank",
+    "card_early_value": "{rank} (cut {cut})",
+    "card_early_p": "early probability",
     "card_final": "final probability",
     "card_fate": "fate",
     "not_recorded": "not recorded",

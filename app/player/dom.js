@@ -93,7 +93,7 @@ function controls(words, on) {
 /** Build the whole player once; returns its parts by name. */
 export function build(words, on) {
   const p = controls(words, on);
-  p.runs = make("div", { class: "propd-runs", role: "group", "aria-label": words.recorded_runs });
+  p.runs = make("div", { class: "propd-runs", role: "group", "aria-label": words.runs });
   p.status = make("span", { class: "propd-status" });
   p.metrics = make("dl", { class: "propd-metrics" });
   p.prompt = make("p", { class: "propd-prompt" });
@@ -111,8 +111,7 @@ export function build(words, on) {
     make("div", { class: "propd-table-box", tabindex: 0, role: "region", "aria-label": words.table }));
   const badge = (name) => make("span", { class: "propd-badge " + name }, words[name]);
   p.root = make("div", { class: "propd-player", tabindex: 0, role: "group", "aria-label": words.tree, onkeydown: on.key },
-    make("div", { class: "propd-top" }, make("span", { class: "propd-label" }, words.recorded_runs), p.runs),
-    make("div", { class: "propd-run-line" }, p.status, p.metrics),
+    make("div", { class: "propd-top" }, make("div", { class: "propd-which" }, p.runs, p.status), p.metrics),
     make("div", { class: "propd-text-box" }, p.prompt, p.text,
       make("div", { class: "propd-under" }, textLegend(words), make("span", {}, words.text_hint))),
     p.bar,

@@ -69,10 +69,10 @@ function places(nodes, { width, height, vertical }) {
     const unit = Math.max(46, Math.min(76, (width - 8) / leaves));
     const spread = Math.max(width, leaves * unit + 8);
     const left = (spread - leaves * unit) / 2;
-    const fall = 64;
+    const fall = Math.max(54, Math.min(84, (height - 64) / depth));
     return {
       points: nodes.map((node, i) => ({ x: left + (rows[i] + 0.5) * unit, y: 20 + node.depth * fall })),
-      width: spread, height: 20 + depth * fall + 40, letters: Math.floor((unit - 4) / LETTER),
+      width: spread, height: Math.max(height, 20 + depth * fall + 40), letters: Math.floor((unit - 4) / LETTER),
     };
   }
   const unit = Math.max(17, Math.min(34, (height - 12) / leaves));
@@ -82,7 +82,7 @@ function places(nodes, { width, height, vertical }) {
   return {
     points: nodes.map((node, i) => ({ x: 14 + node.depth * column, y: top + (rows[i] + 0.5) * unit })),
     width: Math.max(width, 16 + column * (depth + 1)), height: tall,
-    letters: Math.floor((column - 2 * MARK - 18) / LETTER),
+    letters: Math.floor((column - 2 * MARK - 8 - Math.max(20, 0.26 * column)) / LETTER),
   };
 }
 

@@ -2,19 +2,12 @@
 import { Charts, loadPlotly } from "./charts.js";
 import { appendText, build, drawCard, drawMetrics, drawTable, drawTimes, icon, make, markText } from "./dom.js";
 import { PHASES } from "./figures.js";
-import { caption, runStats, say, stepMilliseconds } from "./words.js";
+import { caption, openingStep, runStats, say, statusLine, stepMilliseconds } from "./words.js";
 
 const STEP_MS = 1500; // at speed 1: time to read the caption and follow the three phases
 const SHORTEST_PHASED_MS = 700; // a faster step shows its end only
 
 const calm = () => window.matchMedia("(prefers-reduced-motion: reduce)").matches;
-
-/** The step a recorded run opens at: an early one in which much happened, so the tree is not bare. */
-export function openingStep(events) {
-  const scores = events.slice(0, 16).map((event) =>
-    3 * event.accepted.length + (event.nodes.fate.includes("p") ? 1 : 0) + (event.nodes.fate.includes("x") ? 1 : 0));
-  return Math.max(0, scores.indexOf(Math.max(...scores)));
-}
 
 export class Player {
   constructor(host, { words, traces, base }) {
@@ -240,18 +233,9 @@ export class Player {
     this.frame = requestAnimationFrame(() => { this.frame = null; this.draw(); });
   }
 
-  statusText() {
-    const { words, live, pending, run } = this;
-    const newest = pending || live;
-    if (this.queued) return words.live_waiting;
-    if (newest && newest.state === "loading") return say(words.live_loading, { stage: newest.stage });
-    if (run && run.live) return words["live_" + run.state] || "";
-    return run ? say(words.recorded, { machine: run.header.machine, date: run.header.recorded }) : words.nothing_yet;
-  }
-
   draw() {
     const { parts, words, run } = this;
-    parts.status.textContent = this.statusText();
+    parts.status.textContent = statusLine({ run, newest: this.pending || this.live, queued: this.queued }, words);
     parts.live.hidden = !this.running() || this.follow;
     const going = this.playing || this.follow;
     parts.play.replaceChildren(icon(going ? "pause" : "play"));
@@ -259,7 +243,7 @@ export class Player {
     const event = run && run.events[this.step];
     if (!event) return;
     this.drawText(run);
-    this.drawStep(event, run.events.length);
+    this.drawStep(event);
   }
 
   drawText(run) {
@@ -279,6 +263,8 @@ export class Player {
   drawStep(event) {
     const { parts, words } = this;
     const said = caption(event, words);
+    // A screen reader is told the steps one looks at, not ten a second.
+    parts.caption.setAttribute("aria-live", this.playing || this.follow ? "off" : "polite");
     if (parts.caption.textContent !== said) parts.caption.textContent = said;
     for (const item of parts.phases.children) item.setAttribute("aria-pressed", String(item.dataset.phase === this.phase));
     parts.treeBox.setAttribute("aria-label", say(words.tree_help, { caption: said }));

@@ -139,8 +139,9 @@ export function facts(event, i, words) {
     rows.push([`${words.card_value} (${words.estimated})`, chance(node.value)]);
   }
   if (node.early_rank !== undefined && node.early_rank !== null) {
-    const values = { rank: node.early_rank + 1, cut: event.prune_top_k, p: chance(node.early_probability) };
+    const values = { rank: node.early_rank + 1, cut: event.prune_top_k };
     rows.push([words.card_early, say(words.card_early_value, values)]);
+    rows.push([words.card_early_p, chance(node.early_probability)]);
   }
   rows.push([words.card_final, chance(node.final_probability)]);
   return rows.filter(([, value]) => value !== null);
@@ -156,4 +157,20 @@ export function tableRows(event, words) {
     blank(chance(node.early_probability)), blank(chance(node.final_probability)),
     words.fates[node.fate], why(event, i, words),
   ]);
+}
+
+/** The step a recorded run opens at: an early one in which much happened, so the tree is not bare. */
+export function openingStep(events) {
+  const scores = events.slice(0, 16).map(({ accepted, nodes }) =>
+    3 * accepted.length + nodes.fate.includes("p") + nodes.fate.includes("x"));
+  return Math.max(0, scores.indexOf(Math.max(...scores)));
+}
+
+/** Where the run on screen comes from, or what the run that was asked for waits for. */
+export function statusLine({ run, newest, queued }, words) {
+  if (queued) return words.live_waiting;
+  if (newest && newest.state === "loading") return say(words.live_loading, { stage: newest.stage });
+  if (!run) return words.nothing_yet;
+  if (run.live) return words["live_" + run.state] || "";
+  return say(words.recorded, { machine: run.header.machine, date: run.header.recorded });
 }
