@@ -39,6 +39,8 @@ def train_heads(
     facts: dict[str, object] = {
         "data": f"{len(corpus):,} answers written by the model itself, every 20th held out",
         "positions": positions,
+        "command": f"python -m propd train --data TEXT.npz --out DIR --epochs {plan.epochs} "
+        f"--batch {plan.batch} --learning-rate {plan.learning_rate}",
         "date": date.today().isoformat(),
         "machine": f"CPU, {torch.get_num_threads()} threads, torch {torch.__version__}",
     }
