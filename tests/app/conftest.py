@@ -1,0 +1,24 @@
+"""The app on the tiny model: real engine, real events, no download."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import propd
+from app.runs import EngineRoom
+
+
+@pytest.fixture(scope="session")
+def engine(tiny_folder: Path) -> propd.Engine:
+    return propd.load(str(tiny_folder), heads=str(tiny_folder / "heads"))
+
+
+@pytest.fixture
+def room(engine: propd.Engine) -> EngineRoom:
+    """A room whose engine is loaded already."""
+    room = EngineRoom("tiny")
+    room.engine = engine
+    room.done.set()
+    return room

@@ -1,0 +1,122 @@
+"""Live runs: what the page is told, and what happens when a run ends early or badly."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+import propd
+from app import settings, strings
+from app.runs import EngineRoom, Run, answer
+from propd.errors import ModelUnavailable, ProPDError
+from propd.event_json import event_from_json
+
+
+def everything(room: EngineRoom, prompt: str, tokens: int = 40) -> list[dict[str, Any]]:
+    return [json.loads(json.dumps(m)) for m in answer(room, prompt, "propd", tokens)]
+
+
+def test_the_last_message_holds_the_whole_run(room: EngineRoom) -> None:
+    """The page may skip messages in between; the last one makes it whole again."""
+    last = everything(room, "abc")[-1]
+    assert last["phase"] == "done"
+    events = [event_from_json(event) for event in last["events"].values()]
+    assert [event.index for event in events] == list(range(len(events)))
+    assert sum(len(event.token_ids) for event in events) == 40
+    text = room.engine.generate("abc", method="propd", max_new_tokens=40).text
+    assert "".join(event.text for event in events) == text
+
+
+def test_several_events_share_a_message(room: EngineRoom, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tiny model makes hundreds of steps a second; the browser could not draw them all."""
+    monkeypatch.setattr(settings, "MESSAGES_PER_SECOND", 0.001)
+    assert [message["phase"] for message in everything(room, "abc")] == ["running", "done"]
+
+
+def test_messages_stay_small(room: EngineRoom, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A message that grows with the run made every later one slower to show."""
+    monkeypatch.setattr(settings, "MESSAGES_PER_SECOND", 1e9)
+    *running, _last = everything(room, "abc", 60)
+    assert len(running) > settings.MESSAGE_EVENTS
+    assert max(len(message["events"]) for message in running) == settings.MESSAGE_EVENTS
+
+
+def test_a_bad_request_fails_with_the_engines_sentence(room: EngineRoom) -> None:
+    messages = answer(room, "   ", "propd", 40)
+    assert next(messages)["phase"] == "failed"
+    with pytest.raises(ProPDError, match="prompt is empty"):
+        next(messages)
+
+
+class BrokenEngine:
+    """Writes one event, then meets a bug; remembers that it was closed."""
+
+    def __init__(self, engine: propd.Engine) -> None:
+        self.engine = engine
+        self.closed = False
+
+    def describe(self) -> dict[str, Any]:
+        return self.engine.describe()
+
+    def stream(self, prompt: str, **settings: Any) -> Iterator[Any]:
+        try:
+            yield from self.engine.stream("abc", max_new_tokens=1)
+            raise ZeroDivisionError(f"secret {prompt}")
+        finally:
+            self.closed = True
+
+
+def test_a_bug_keeps_the_text_and_tells_no_secret(room: EngineRoom) -> None:
+    """A toast must not repeat the prompt or a traceback; what was written stays on the page."""
+    room.engine = BrokenEngine(room.engine)
+    messages = answer(room, "abc", "propd", 40)
+    assert next(messages)["phase"] == "running"
+    failed = next(messages)
+    assert failed["phase"] == "failed" and len(failed["events"]) == 1
+    with pytest.raises(ProPDError) as caught:
+        next(messages)
+    assert str(caught.value) == strings.UNEXPECTED
+
+
+def test_closing_the_generator_closes_the_engines_stream(room: EngineRoom) -> None:
+    """Stop and a closed tab close the generator; without this the model would run on, unseen."""
+    engine = BrokenEngine(room.engine)
+    messages = Run("abc", "propd").stream(engine, 40)
+    next(messages)
+    messages.close()  # type: ignore[attr-defined]
+    assert engine.closed
+
+
+def test_a_run_waits_for_the_model(engine: propd.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    def load(model: str, report: Any) -> propd.Engine:
+        report("packing weights")
+        time.sleep(0.7)
+        return engine
+
+    monkeypatch.setattr(propd, "load", load)
+    room = EngineRoom("tiny")
+    room.open()
+    messages = everything(room, "abc", 4)
+    assert (messages[0]["phase"], messages[0]["stage"]) == ("loading", "packing weights")
+    assert messages[-1]["phase"] == "done"
+
+
+def test_without_a_model_the_page_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    def load(model: str, report: Any) -> propd.Engine:
+        raise ModelUnavailable("The model cannot be fetched; check the network.")
+
+    monkeypatch.setattr(propd, "load", load)
+    room = EngineRoom("tiny")
+    room.open()
+
+    async def lines() -> list[str]:
+        return [line async for line in room.watch()]
+
+    assert "cannot be fetched" in asyncio.run(lines())[-1]
+    with pytest.raises(ProPDError, match="cannot be fetched"):
+        list(answer(room, "abc", "propd", 4))

@@ -1,0 +1,66 @@
+"""The page as it is sent: nothing a visitor writes runs in it, and nothing leaves the machine."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import propd
+from app import settings, strings
+from app.runs import EngineRoom
+from app.ui import build, recorded_runs
+from propd.trace import Header, Trace, save
+
+
+def scripts() -> str:
+    return "".join(path.read_text() for path in sorted(settings.PLAYER.glob("*.js")))
+
+
+def test_the_template_is_static(room: EngineRoom) -> None:
+    """Gradio runs a template as a script: the token ${1+1} in one would be evaluated."""
+    config = build(room).get_config_file()
+    panels = [c["props"] for c in config["components"] if c["props"].get("elem_id") == "player"]
+    assert len(panels) == 1
+    assert panels[0]["html_template"] == '<div class="propd-host"></div>'
+    assert panels[0]["value"] == {}
+
+
+def test_token_text_is_never_markup() -> None:
+    for way in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval("):
+        assert way not in scripts()
+
+
+def test_the_player_asks_no_other_host() -> None:
+    urls = re.findall(
+        r"https?://[^\"'`\s]+", scripts() + (settings.PLAYER / "player.css").read_text()
+    )
+    assert set(urls) <= {"http://www.w3.org/2000/svg"}
+    assert "showSendToCloud: false" in scripts()
+
+
+def test_every_sentence_the_player_says_exists() -> None:
+    """A missing one would show as "undefined"."""
+    said = set(re.findall(r"\bwords\.(\w+)", scripts()))
+    assert said - {"js"} <= set(strings.PLAYER)
+
+
+def test_a_model_runs_for_one_visitor_at_a_time(room: EngineRoom) -> None:
+    config = build(room).get_config_file()
+    names = [d["api_name"] for d in config["dependencies"] if d["api_visibility"] == "public"]
+    assert names == ["generate"]
+
+
+def test_recorded_runs_are_offered_and_broken_files_left_out(
+    engine: propd.Engine, tmp_path: Path
+) -> None:
+    events = tuple(engine.stream("abc", method="medusa", max_new_tokens=4))
+    save(Trace(Header("tiny", "medusa", "abc <b>"), events), tmp_path / "1-story-medusa.json")
+    (tmp_path / "2-code-propd.json").write_text("{}")
+    runs = recorded_runs(tmp_path)
+    assert [(run["label"], run["title"]) for run in runs] == [("Story · Medusa", "abc <b>")]
+
+
+def test_shipped_runs_can_be_read_and_are_small() -> None:
+    files = list(settings.TRACES.glob("*.json"))
+    assert len(recorded_runs()) == len(files)
+    assert sum(path.stat().st_size for path in files) < 1_000_000

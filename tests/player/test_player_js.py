@@ -1,0 +1,204 @@
+"""The player's pure functions, run by node on real events of the tiny model."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import propd
+from app import settings, strings
+from propd.core import RunStats, StepEvent
+from propd.event_json import event_to_json
+
+NODE = shutil.which("node")
+pytestmark = pytest.mark.skipif(NODE is None, reason="node is not installed")
+
+
+def run(script: str, **values: Any) -> Any:
+    """What a script returns that sees the player's functions as W and F, and the given values."""
+    base = settings.PLAYER.as_uri()
+    code = f"""
+      import * as W from "{base}/words.js"; import * as F from "{base}/figures.js";
+      import fs from "node:fs";
+      const {{ {", ".join(["words", *values])} }} = JSON.parse(fs.readFileSync(0, "utf8"));
+      const draw = (event, more) =>
+        F.treeFigure(event, {{ width: 700, height: 400, ink: "#000", faint: "#777", ...more }});
+      const result = (() => {{ {script} }})();
+      process.stdout.write(JSON.stringify(result === undefined ? null : result));
+    """
+    done = subprocess.run(
+        [str(NODE), "--input-type=module", "-e", code],
+        input=json.dumps({"words": strings.PLAYER, **values}),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def events(tiny_folder: Path) -> list[StepEvent]:
+    engine = propd.load(str(tiny_folder), heads=str(tiny_folder / "heads"))
+    return list(engine.stream("abc", max_new_tokens=30, ignore_eos=True, record_probabilities=True))
+
+
+SMALL = {
+    "index": 3,
+    "kind": "decode",
+    "nodes": {
+        "fate": "raxpp",
+        "token_id": [1, 2, 3, 4, 5],
+        "parent": [-1, 0, 0, 1, 3],
+        "depth": [0, 1, 1, 2, 3],
+        "rank": [0, 0, 1, 0, 0],
+        "value": [1, 0.5, 0.2, 0.3, 0.1],
+        "draft_probability": [None, 0.5, 0.2, 0.6, 0.3],
+        "early_rank": [None, 0, 3, 72, None],
+        "choice_id": [2, 9, 7, None, None],
+        "text": [" a", "<b>", "${1+1}", " ", "\n"],
+        "choice_text": ["<b>", " c", " x", "", ""],
+    },
+    "bonus": {
+        "fate": "b",
+        "token_id": [9],
+        "parent": [1],
+        "depth": [2],
+        "rank": [0],
+        "value": [0],
+        "text": [" c"],
+    },
+    "accepted": [1],
+    "token_ids": [2, 9],
+    "decision": {
+        "sizes": [2, 4],
+        "expected_lengths": [1.5, 1.8],
+        "estimated_ms": [20, 30],
+        "chosen": 4,
+        "reason": "best",
+    },
+    "milliseconds": {"draft": 1.5, "late": 20},
+    "prune_layer": 4,
+    "prune_top_k": 50,
+    "text": "<b> c",
+    "pieces": ["<b>", " c"],
+}
+
+
+def test_parents_stand_in_the_middle_of_their_children() -> None:
+    script = "return F.layoutTree(W.nodesOf(event));"
+    assert run(script, event=SMALL) == {"rows": [1.25, 0.5, 2, 1, 1, 0], "leaves": 3, "depth": 3}
+
+
+def test_nothing_moves_when_fates_change() -> None:
+    """The story of a step would be unreadable if pruning moved the nodes."""
+    script = """return F.PHASES.map((phase) => {
+      const figure = draw(event, {phase});
+      return [figure.points, figure.layout.width, figure.layout.height];
+    });"""
+    drafted, pruned, judged = run(script, event=SMALL)
+    assert drafted == pruned == judged
+
+
+def test_labels_of_a_big_tree_never_overlap() -> None:
+    """63 nodes in a chain of bushes: two nodes of one column are at least a line apart."""
+    count = 64
+    nodes = {
+        "fate": "r" + "x" * (count - 1),
+        "parent": [-1, *[(i - 1) // 3 for i in range(1, count)]],
+        "text": [" internationalization"] * count,
+        "value": [1.0] * count,
+    }
+    depth = [0]
+    for parent in nodes["parent"][1:]:
+        depth.append(depth[parent] + 1)
+    event = {"nodes": {**nodes, "depth": depth}, "accepted": [], "token_ids": []}
+    script = """
+      const figure = draw(event, {vertical});
+      const labels = figure.data[figure.data.length - 1].text.map((t) => t.length * 7.3);
+      return [figure.points.map(({x, y}) => [Math.round(x), Math.round(y)]), labels];"""
+    for vertical in (False, True):
+        points, labels = run(script, event=event, vertical=vertical)
+        for i in range(count):
+            for j in range(i):
+                if vertical:
+                    apart = points[i][1] != points[j][1]
+                    assert apart or abs(points[i][0] - points[j][0]) >= (labels[i] + labels[j]) / 2
+                else:
+                    apart = points[i][0] != points[j][0]
+                    assert apart or abs(points[i][1] - points[j][1]) >= 16
+                    assert labels[i] < 150
+
+
+def test_token_text_is_escaped_for_plotly() -> None:
+    """Plotly reads labels as markup: the token <b> would turn the next letters bold."""
+    script = """const figure = draw(event);
+      return figure.data[figure.data.length - 1].text;"""
+    assert run(script, event=SMALL) == ["␣a", "&lt;b&gt;", "${1+1}", "␣", "⏎", "␣c"]
+
+
+def test_white_space_and_controls_become_visible() -> None:
+    script = "return texts.map(W.visible);"
+    texts = [" a", "\n\t\r", "\x1b[0m", "\u202eabc", "\u200b"]
+    assert run(script, texts=texts) == ["␣a", "⏎⇥␍", "\\u001b[0m", "\\u202eabc", "\\u200b"]
+
+
+def test_every_fate_has_its_sentence() -> None:
+    script = "return W.nodesOf(event).map((_, i) => W.why(event, i, words));"
+    assert run(script, event=SMALL) == [
+        "Decided by the step before; the tree grows from it.",
+        "The model itself chose this token here too, so it was kept.",
+        "The model itself chose “<b>” here.",
+        "The early head ranked it 73rd; the cut is 50.",
+        "Its parent was pruned.",
+        "The model's own next token; it becomes the next root.",
+    ]
+
+
+def test_the_caption_tells_the_real_numbers() -> None:
+    said = run("return W.caption(event, words);", event=SMALL)
+    assert said == "4 drafted, 2 pruned after layer 4, 2 verified, 1 accepted + 1 bonus."
+
+
+def test_text_is_cut_by_where_it_came_from() -> None:
+    assert run("return W.pieces(event);", event=SMALL) == [
+        {"text": "<b>", "kind": "accepted"},
+        {"text": " c", "kind": "bonus"},
+    ]
+
+
+def test_the_size_figure_marks_what_is_estimated_and_what_measured() -> None:
+    script = """return F.sizeFigure(event, {width: 300, height: 300, words}).data
+      .map((trace) => [trace.y, trace.marker.symbol]);"""
+    data = run(script, event=SMALL)
+    ratio = [pytest.approx(75), pytest.approx(60)]
+    assert [[1.5, 1.8], "circle-open"] in data and [ratio, "circle-open"] in data
+    assert [[21.5], "square"] in data and [[2], "square"] in data
+
+
+def test_real_events_are_told_completely(events: list[StepEvent]) -> None:
+    """Statistics, text and captions of the page are those of the engine."""
+    stats = RunStats()
+    for event in events:
+        stats = stats.add(event)
+    script = """
+      const drawn = events.map((event) => draw(event));
+      const cards = events.flatMap((event) =>
+        W.nodesOf(event).map((_, i) => W.facts(event, i, words).length));
+      const text = events.flatMap(W.pieces).map((piece) => piece.text).join("");
+      const captions = events.map((event) => W.caption(event, words));
+      return [W.runStats(events, events.length - 1), text, drawn.length, Math.min(...cards),
+        captions, W.openingStep(events)];"""
+    told = [event_to_json(event) for event in events]
+    sums, text, drawn, facts, captions, opening = run(script, events=told)
+    assert sums["tokens"] == stats.new_tokens and sums["steps"] == stats.steps
+    assert sums["tokensPerPass"] == pytest.approx(stats.tokens_per_pass)
+    assert sums["tokensPerSecond"] == pytest.approx(stats.tokens_per_second, rel=1e-3)
+    assert text == "".join(event.text for event in events)
+    assert drawn == len(events) and facts >= 1 and 0 <= opening < len(events)
+    assert not any("{" in caption or "undefined" in caption for caption in captions)
