@@ -1,0 +1,1 @@
+"""The app: runs the engine and draws its step events."""

@@ -38,7 +38,7 @@ def theme() -> gr.themes.Base:
     )
 
 
-def recorded_runs(folder: Path = settings.TRACES) -> list[dict[str, str]]:
+def recorded_runs(folder: Path) -> list[dict[str, str]]:
     """The recorded runs on offer: where each is and what to call it; a broken file is skipped."""
     runs = []
     for path in sorted(folder.glob("*.json")):
@@ -59,9 +59,9 @@ def recorded_runs(folder: Path = settings.TRACES) -> list[dict[str, str]]:
     return runs
 
 
-def player() -> gr.HTML:
+def player(traces: Path) -> gr.HTML:
     """The player. Its template is static: token text in a template would be run as a script."""
-    gr.set_static_paths([settings.PLAYER, settings.TRACES, PLOTLY])
+    gr.set_static_paths([settings.PLAYER, traces, PLOTLY])
     return gr.HTML(
         value={},
         html_template='<div class="propd-host"></div>',
@@ -69,7 +69,7 @@ def player() -> gr.HTML:
         apply_default_css=False,
         elem_id="player",
         words=strings.PLAYER,
-        traces=recorded_runs(),
+        traces=recorded_runs(traces),
         plotly=FILES + str(PLOTLY),
         player=FILES + str(settings.PLAYER / "player.js"),
     )
@@ -106,7 +106,7 @@ def composer() -> tuple[gr.Textbox, gr.Dropdown, gr.Slider, gr.Button, gr.Button
     return prompt, method, tokens, generate, stop
 
 
-def build(room: EngineRoom) -> gr.Blocks:
+def build(room: EngineRoom, traces: Path = settings.TRACES) -> gr.Blocks:
     """The whole page around a room whose engine may still be loading."""
 
     def run(prompt: str, method: str, tokens: float) -> Iterator[Message]:
@@ -123,7 +123,7 @@ def build(room: EngineRoom) -> gr.Blocks:
         gr.Markdown(f"# {strings.TITLE}\n{strings.LEAD}", elem_id="lead")
         prompt, method, tokens, generate, stop = composer()
         status = gr.Markdown(room.status(), elem_id="model-status")
-        panel = player()
+        panel = player(traces)
 
         quick: dict[str, Any] = {"outputs": [generate, stop], "queue": False}
         quick |= {"show_progress": "hidden", "api_visibility": "private"}
@@ -160,7 +160,7 @@ def build(room: EngineRoom) -> gr.Blocks:
     return demo
 
 
-def launch(demo: gr.Blocks) -> None:
+def launch(demo: gr.Blocks, **more: Any) -> None:
     """Serve the page. Port, host and root path: Gradio's GRADIO_... variables."""
     demo.queue(max_size=settings.QUEUE_SIZE).launch(
         theme=theme(),
@@ -171,4 +171,5 @@ def launch(demo: gr.Blocks) -> None:
         footer_links=["api"],
         max_file_size="5mb",
         state_session_capacity=settings.SESSIONS,
+        **more,
     )

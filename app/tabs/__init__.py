@@ -1,0 +1,1 @@
+"""Pages beside the player, one a module."""

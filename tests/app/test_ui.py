@@ -62,5 +62,5 @@ def test_recorded_runs_are_offered_and_broken_files_left_out(
 
 def test_shipped_runs_can_be_read_and_are_small() -> None:
     files = list(settings.TRACES.glob("*.json"))
-    assert len(recorded_runs()) == len(files)
+    assert len(recorded_runs(settings.TRACES)) == len(files)
     assert sum(path.stat().st_size for path in files) < 1_000_000
