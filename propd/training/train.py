@@ -111,17 +111,16 @@ class HeadTrainer:
 
     def logits(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Draft logits (P, heads, reduced vocabulary) and early logits (P, reduced vocabulary)."""
-        draft = self.weights.draft(batch.final, batch.root) @ self.output.T
-        return draft, self.weights.look_early(batch.early) @ self.output.T
+        draft = F.linear(self.weights.draft(batch.final, batch.root), self.output)
+        return draft, F.linear(self.weights.look_early(batch.early), self.output)
 
     def loss(self, batch: Batch) -> Tensor:
         """Sum of the cross entropies of all heads and the early head (as in Medusa's training)."""
         draft, early = self.logits(batch)
-        losses = [
-            F.cross_entropy(draft[:, head], batch.targets[:, head], ignore_index=IGNORE)
-            for head in range(self.plan.draft_heads)
-        ]
-        return sum(losses, F.cross_entropy(early, batch.next_token, ignore_index=IGNORE))
+        # one mean over all heads and positions, times the heads: the sum of the heads' means
+        guesses = F.cross_entropy(draft.flatten(0, 1), batch.targets.flatten(), ignore_index=IGNORE)
+        looks = F.cross_entropy(early, batch.next_token, ignore_index=IGNORE)
+        return self.plan.draft_heads * guesses + looks
 
     def train(self, report: Callable[[int, float], None], save: Callable[[], None]) -> None:
         """Run the plan; report(step, loss) every step, save() at the end of each epoch."""
