@@ -29,15 +29,16 @@ def machine(engine: Any) -> str:
     """In plain words: what a reader of the page needs to judge the speed."""
     if engine.device != "cpu":
         return str(engine.describe()["machine"])
-    return f"{os.cpu_count()} CPU cores"
+    # Somebody else's work makes every measured time too long; a reader must know.
+    busy = ", shared with other work" if os.getloadavg()[0] > 0.5 else ""
+    return f"{os.cpu_count()} CPU cores{busy}"
 
 
-def record(engine: Any, prompt: str, method: str, tokens: int) -> Trace:
+def record(engine: Any, about: dict[str, Any], prompt: str, method: str, tokens: int) -> Trace:
     """One run, as it comes; the second, because the first one warms the machine up."""
     config = {"max_new_tokens": tokens, "record_probabilities": True}
     for _ in range(2):
         events = tuple(engine.stream(prompt, method=method, **config))
-    about = {**engine.describe(), "machine": machine(engine)}
     header = Header(method=method, prompt=prompt, config=config, **about)
     return Trace(replace(header, recorded=date.today().isoformat()), events)
 
@@ -45,9 +46,11 @@ def record(engine: Any, prompt: str, method: str, tokens: int) -> Trace:
 def main(names: list[str], folder: Path = settings.TRACES) -> None:
     """Record the named runs, or all of them."""
     engine = propd.load(settings.MODEL, report=print)
+    # Asked before the first run, which is work too.
+    about = {**engine.describe(), "machine": machine(engine)}
     folder.mkdir(parents=True, exist_ok=True)
     for name in names or RUNS:
-        trace = record(engine, *RUNS[name])
+        trace = record(engine, about, *RUNS[name])
         path = folder / f"{name}.json"
         save(trace, path)
         stats = trace.stats

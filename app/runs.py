@@ -13,7 +13,7 @@ from typing import Any
 
 import propd
 from app import settings, strings
-from propd.errors import ProPDError
+from propd.errors import InvalidRequest, ProPDError
 from propd.event_json import event_to_json
 
 Message = dict[str, Any]
@@ -38,7 +38,10 @@ class EngineRoom:
 
     def _load(self) -> None:
         try:
-            self.engine = propd.load(self.model, report=self._report)
+            engine = propd.load(self.model, report=self._report)
+            self._report(strings.MEASURING)
+            engine.warm_up()
+            self.engine = engine
         except ProPDError as error:
             self.reason = str(error)
         except Exception:
@@ -124,6 +127,9 @@ def answer(room: EngineRoom, prompt: str, method: str, max_new_tokens: int) -> I
     try:
         if room.engine is None:
             raise ProPDError(strings.NO_MODEL.format(reason=room.reason))
+        limit = settings.MAX_NEW_TOKENS
+        if max_new_tokens > limit:  # the slider binds a browser, not a script
+            raise InvalidRequest(strings.TOO_MANY.format(given=max_new_tokens, limit=limit))
         yield from run.stream(room.engine, max_new_tokens)
     except ProPDError:
         yield run.message("failed", whole=True)

@@ -18,7 +18,7 @@ MODEL = os.environ.get("PROPD_MODEL", "smollm2-135m-instruct")
 """Chosen by whoever starts the app, never by a visitor."""
 METHOD = "propd"
 MAX_NEW_TOKENS = 256
-"""Top of the slider; the engine has its own limit, which holds for every request."""
+"""Top of the slider, and checked on the server: one visitor must not keep the queue waiting."""
 NEW_TOKENS = 96
 PROMPT = "Why is the sky blue?"
 

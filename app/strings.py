@@ -22,6 +22,7 @@ LOADING_FIRST = "starting"
 READY = "{model} is ready: {dtype} on {device}."
 READY_THREADS = "{model} is ready: {dtype} on {device}, {threads} threads."
 NO_MODEL = "No live runs: {reason} The recorded runs below still play."
+TOO_MANY = "This page writes at most {limit} tokens and {given} were asked for; ask for fewer."
 UNEXPECTED = "Something unexpected went wrong in the program; the log of the server says more."
 
 EXAMPLES = {

@@ -62,6 +62,14 @@ export function fateAt(fate, phase) {
   return phase === "pruned" && fate === "p" ? "p" : "d";
 }
 
+/** The event as far as a phase knows it, so that a card does not tell the end of the story. */
+export function eventAt(event, phase) {
+  if (phase === "judged") return event;
+  const { final_probability, ...known } = event.nodes;
+  const fate = [...known.fate].map((letter) => fateAt(letter, phase)).join("");
+  return { ...event, nodes: { ...known, fate }, bonus: undefined, accepted: [] };
+}
+
 /** Pixels of every node, for a tree that grows to the right (wide) or down (narrow). */
 function places(nodes, { width, height, vertical }) {
   const { rows, leaves, depth } = layoutTree(nodes, vertical);

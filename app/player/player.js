@@ -1,7 +1,7 @@
 // The player: which run, which step, which phase. Everything it shows comes from step events.
 import { Charts, loadPlotly } from "./charts.js";
 import { appendText, build, drawCard, drawMetrics, drawTable, drawTimes, icon, make, markText } from "./dom.js";
-import { PHASES } from "./figures.js";
+import { eventAt, PHASES } from "./figures.js";
 import { caption, openingStep, runStats, say, statusLine, stepMilliseconds } from "./words.js";
 
 const STEP_MS = 1500; // at speed 1: time to read the caption and follow the three phases
@@ -222,10 +222,13 @@ export class Player {
 
   /** The card of the node pointed at, else pinned, else the last token that the step won. */
   drawCard() {
-    const event = this.run && this.run.events[this.step];
-    if (!event) return drawCard(this.parts.card, null, null, this.words);
+    const whole = this.run && this.run.events[this.step];
+    if (!whole) return drawCard(this.parts.card, null, null, this.words);
+    const event = eventAt(whole, this.phase);
     const won = event.accepted.length ? event.accepted[event.accepted.length - 1] : event.bonus ? event.nodes.fate.length : 0;
-    drawCard(this.parts.card, event, this.pointed ?? this.pinned ?? won, this.words);
+    const shown = this.pointed ?? this.pinned ?? won;
+    const there = shown < event.nodes.fate.length || event.bonus;
+    drawCard(this.parts.card, event, there ? shown : 0, this.words);
   }
 
   render() {

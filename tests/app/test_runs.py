@@ -53,6 +53,14 @@ def test_a_bad_request_fails_with_the_engines_sentence(room: EngineRoom) -> None
         next(messages)
 
 
+def test_the_token_limit_holds_for_scripts_too(room: EngineRoom) -> None:
+    """A slider in the page limits nobody who calls the API."""
+    messages = answer(room, "abc", "propd", settings.MAX_NEW_TOKENS + 1)
+    assert next(messages)["phase"] == "failed"
+    with pytest.raises(ProPDError, match="at most 256"):
+        next(messages)
+
+
 class BrokenEngine:
     """Writes one event, then meets a bug; remembers that it was closed."""
 

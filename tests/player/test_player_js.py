@@ -202,3 +202,17 @@ def test_real_events_are_told_completely(events: list[StepEvent]) -> None:
     assert text == "".join(event.text for event in events)
     assert drawn == len(events) and facts >= 1 and 0 <= opening < len(events)
     assert not any("{" in caption or "undefined" in caption for caption in captions)
+
+
+def test_a_card_does_not_tell_the_end_of_the_story() -> None:
+    """While a step plays, the card of a node must know no more than the tree shows."""
+    script = """return F.PHASES.map((phase) => {
+      const known = F.eventAt(event, phase);
+      return [known.nodes.fate, W.why(known, 1, words), Boolean(known.bonus)];
+    });"""
+    kept = "The model itself chose this token here too, so it was kept."
+    assert run(script, event=SMALL) == [
+        ["rdddd", "Proposed; not judged yet.", False],
+        ["rddpp", "Proposed; not judged yet.", False],
+        ["raxpp", kept, True],
+    ]
