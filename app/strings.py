@@ -19,6 +19,7 @@ STOP = "Stop"
 
 LOADING = "Loading {model}: {stage} ({seconds} s). The recorded runs below play already."
 LOADING_FIRST = "starting"
+MEASURING = "measuring what trees cost on this machine"
 READY = "{model} is ready: {dtype} on {device}."
 READY_THREADS = "{model} is ready: {dtype} on {device}, {threads} threads."
 NO_MODEL = "No live runs: {reason} The recorded runs below still play."

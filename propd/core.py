@@ -120,7 +120,7 @@ class SizeDecision:
 
 @dataclass(frozen=True)
 class Milliseconds:
-    """Measured time of each phase of a step."""
+    """Measured time of each phase of a step. The LM head's product belongs to ``verify``."""
 
     draft: float = 0.0
     grow: float = 0.0

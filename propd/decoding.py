@@ -7,7 +7,7 @@ token ids and time, and nothing of text.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -67,7 +67,7 @@ class DecodingSession:
         self.remaining = min(
             self.config.max_new_tokens, self.backbone.max_positions - len(prompt_ids)
         )
-        capacity = len(prompt_ids) + self.remaining + self.config.max_nodes + 1
+        capacity = len(prompt_ids) + self.remaining + self.planner.max_nodes + 1
         self.cache = self.backbone.new_cache(batch=1, capacity=capacity)
         self.index = 0
         yield self._hand_over(self.prefill(prompt_ids))
@@ -171,7 +171,7 @@ class DecodingSession:
         hidden = self.backbone.run_layers(
             nodes.hidden, 0, self.prune_layer, nodes.place, self.cache
         )
-        return _replace_hidden(nodes, hidden)
+        return replace(nodes, hidden=hidden)
 
     def _prune(self, nodes: Pass) -> tuple[Pass, Pruning | None]:
         if not self.prunes or self.heads is None or nodes.tree.size == 0:
@@ -249,12 +249,6 @@ class DecodingSession:
         positions = torch.tensor([depths]) + past
         device = self.backbone.device
         return self.backbone.place(positions.to(device), mask.to(device))
-
-
-def _replace_hidden(nodes: Pass, hidden: Tensor) -> Pass:
-    return Pass(
-        nodes.tree, nodes.token_ids, nodes.reduced_ids, nodes.probabilities, hidden, nodes.place
-    )
 
 
 def _survivors(nodes: Pass, kept: Sequence[int]) -> Pass:

@@ -21,7 +21,7 @@ import transformers
 
 from propd.core import DecodingConfig, RunStats, StepEvent
 from propd.decoding import DecodingSession
-from propd.methods import MethodSettings, make_planner, method_settings
+from propd.methods import METHODS, MethodSettings, make_planner, method_settings
 from propd.models.backbone import Backbone
 from propd.models.heads import Heads
 from propd.models.loading import LoadedModel, end_token_ids, load_pretrained
@@ -161,6 +161,11 @@ class Engine:
             stats=stats,
             events=events,
         )
+
+    def warm_up(self) -> None:
+        """Measure now what the first dynamic request would otherwise measure: about a second."""
+        for method in METHODS.values():
+            self._cost_model(method)
 
     def _stream(
         self, prompt_ids: list[int], method: MethodSettings, config: DecodingConfig

@@ -22,7 +22,8 @@ class SweepPlanner:
     def __init__(self, inner: DynamicPlanner) -> None:
         self._inner = inner
         self._turn = 0
-        self.sizes = tuple(size for size in SWEEP if size <= inner.sizes[-1])
+        self.max_nodes = inner.max_nodes
+        self.sizes = tuple(size for size in SWEEP if size <= inner.max_nodes)
         self.times: dict[int, list[float]] = {}
 
     @property

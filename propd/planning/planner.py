@@ -33,6 +33,8 @@ class Planner(Protocol):
     """Decides the tree of a step and learns from what became of it."""
 
     uses_drafts: bool
+    max_nodes: int
+    """Nodes of the largest tree it may ask for, the root not counted."""
 
     def plan(self, drafts: Drafts, deepest: int) -> tuple[TokenTree, SizeDecision]:
         """The tree to draft, no deeper than ``deepest``, and why."""
@@ -50,6 +52,7 @@ class FixedPlanner:
     def __init__(self, tree: TokenTree) -> None:
         self.tree = tree
         self.uses_drafts = tree.size > 0
+        self.max_nodes = tree.size
 
     def plan(self, drafts: Drafts, deepest: int) -> tuple[TokenTree, SizeDecision]:
         """The tree, cut where the text would end anyway."""
@@ -75,6 +78,7 @@ class DynamicPlanner:
     ) -> None:
         self.estimator, self.cost, self.values = estimator, cost, values
         self.sizes = tuple(size for size in SIZES if size <= max_nodes)
+        self.max_nodes = self.sizes[-1]
 
     def plan(self, drafts: Drafts, deepest: int) -> tuple[TokenTree, SizeDecision]:
         """Grow the largest tree, weigh every candidate size, cut it to the best."""
