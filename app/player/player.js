@@ -125,7 +125,7 @@ export class Player {
     this.step = this.run.events.length - 1;
     this.phase = "judged";
     this.pinned = this.pointed = null;
-    if (!this.running()) this.follow = false;
+    if (!this.running()) this.follow = false; // and so the last step is drawn completely
   }
 
   toLive() {
@@ -273,7 +273,12 @@ export class Player {
     parts.treeBox.setAttribute("aria-label", say(words.tree_help, { caption: said }));
     this.charts.draw(event, this.phase, this.pinned, this.fresh);
     this.fresh = false;
-    this.charts.drawSize(event);
+    // Following a live run, the page must not take the processor from the model on the same machine.
+    const now = performance.now();
+    if (!this.follow || now - (this.sized || 0) > 400) {
+      this.sized = now;
+      this.charts.drawSize(event);
+    }
     drawTimes(parts.times, event, words);
     this.drawCard();
     if (parts.table.open) drawTable(parts.table.lastElementChild, event, words);
