@@ -25,16 +25,18 @@ export function plotlyText(text) {
 
 /**
  * Tidy tree: a leaf takes the next row, a parent stands in the middle of its children, or, when
- * `firm`, at its first child, so that the likeliest path is a straight line on a narrow screen.
+ * `firm`, at its first child, so that the path that matters is a straight line on a narrow screen.
  * nodes: [{parent, depth, value, fate}] with parents first. Returns {rows: [...], leaves, depth}.
  * Example: parents -1,0,0,1 -> rows .5, 0, 1, 0; 2 leaves; depth 2.
  */
 export function layoutTree(nodes, firm = false) {
   const children = nodes.map(() => []);
   nodes.forEach((node, i) => { if (node.parent >= 0) children[node.parent].push(i); });
-  // The likelier branch first; before all of them the bonus, which is no guess.
-  const weight = (i) => (nodes[i].fate === "b" ? Infinity : nodes[i].value);
-  children.forEach((list) => list.sort((a, b) => weight(b) - weight(a) || a - b));
+  // The likelier branch first; before all of them the bonus, which is no guess, and on a narrow
+  // screen the accepted path, which would else often stand out of sight.
+  const first = (fate) => fate === "b" || (firm && fate === "a");
+  const weight = (i) => (first(nodes[i].fate) ? Infinity : nodes[i].value);
+  children.forEach((list) => list.sort((a, b) => Math.sign(weight(b) - weight(a)) || a - b));
   const rows = nodes.map(() => 0);
   let leaves = 0;
   const waiting = [0];
