@@ -81,7 +81,7 @@ PLAYER = {
     "tree": "Token tree of this step",
     "tree_help": "Token tree. {caption} The table below says the same in words.",
     "legend_size": "larger = likelier draft",
-    "legend_space": "␣ space, ⏎ new line",
+    "legend_space": "␣ space, ↵ new line",
     "phase": "Phase of the step",
     "phase_drafted": "Drafted",
     "phase_pruned": "Pruned early",

@@ -148,7 +148,7 @@ export function markText(box, step) {
   const current = box.children[step];
   if (!current) return;
   // Scroll the text box only: scrollIntoView would move the whole page.
-  const top = current.offsetTop - box.offsetTop, bottom = top + current.offsetHeight;
+  const top = current.offsetTop, bottom = top + current.offsetHeight;
   if (bottom > box.scrollTop + box.clientHeight) box.scrollTop = bottom - box.clientHeight + 8;
   else if (top < box.scrollTop) box.scrollTop = Math.max(0, top - 8);
 }

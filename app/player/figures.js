@@ -115,7 +115,7 @@ function edgeTraces(nodes, fates, points, labels, options) {
     const look = LOOKS[fates[i]];
     const trace = traces[fates[i]] ||= {
       type: "scatter", mode: "lines", uid: "edge-" + fates[i], x: [], y: [], hoverinfo: "skip",
-      opacity: fates[i] === "x" || fates[i] === "d" ? 0.7 : 1,
+      opacity: fates[i] === "x" || fates[i] === "d" ? 0.85 : 1,
       line: { color: colourOf(fates[i], options), width: look.edge, dash: look.line },
     };
     const parent = points[node.parent];

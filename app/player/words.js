@@ -8,7 +8,7 @@ export function say(sentence, values = {}) {
 
 /** A token as one line of ink: white space and control characters become visible. */
 export function visible(text) {
-  const shown = { " ": "␣", "\n": "⏎", "\t": "⇥", "\r": "␍" };
+  const shown = { " ": "␣", "\n": "↵", "\t": "⇥", "\r": "␍" };
   return text
     .replace(/[ \n\t\r]/g, (c) => shown[c])
     // Control, format and bidi characters could hide or reorder what stands beside them.

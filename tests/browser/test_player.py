@@ -121,6 +121,9 @@ def test_a_recorded_run_is_there_and_can_be_stepped_through(page: Any) -> None:
         page.wait_for_function(f"propdPlayer.step === {index}")
     page.keyboard.press("End")
     page.wait_for_function("propdPlayer.step === propdPlayer.run.events.length - 1")
+    last = page.locator(".propd-step").last.bounding_box()
+    box = page.locator(".propd-text").bounding_box()
+    assert last["y"] + last["height"] <= box["y"] + box["height"] + 1  # the text follows the step
     page.locator(".propd-step").nth(3).click()
     page.wait_for_function("propdPlayer.step === 3")
 

@@ -139,13 +139,13 @@ def test_token_text_is_escaped_for_plotly() -> None:
     """Plotly reads labels as markup: the token <b> would turn the next letters bold."""
     script = """const figure = draw(event);
       return figure.data[figure.data.length - 1].text;"""
-    assert run(script, event=SMALL) == ["␣a", "&lt;b&gt;", "${1+1}", "␣", "⏎", "␣c"]
+    assert run(script, event=SMALL) == ["␣a", "&lt;b&gt;", "${1+1}", "␣", "↵", "␣c"]
 
 
 def test_white_space_and_controls_become_visible() -> None:
     script = "return texts.map(W.visible);"
     texts = [" a", "\n\t\r", "\x1b[0m", "\u202eabc", "\u200b"]
-    assert run(script, texts=texts) == ["␣a", "⏎⇥␍", "\\u001b[0m", "\\u202eabc", "\\u200b"]
+    assert run(script, texts=texts) == ["␣a", "↵⇥␍", "\\u001b[0m", "\\u202eabc", "\\u200b"]
 
 
 def test_every_fate_has_its_sentence() -> None:
