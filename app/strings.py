@@ -138,6 +138,7 @@ PLAYER = {
     "why_pruned_rank": "The early head ranked it {rank}; the cut is {cut}.",
     "why_pruned_parent": "Its parent was pruned.",
     "why_pruned": "The early head left it out after layer {layer}.",
+    "why_pruned_lost": "The model itself would have chosen it, so here pruning cost a token.",
     "why_rejected_choice": "The model itself chose “{choice}” here.",
     "why_rejected_parent": "Its parent was not kept.",
     "why_rejected_end": "The model agreed, but the text had reached its end.",

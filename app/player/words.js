@@ -74,7 +74,14 @@ export function caption(event, words) {
 }
 
 function whyPruned(event, node, nodes, words) {
-  if (nodes[node.parent].fate === "p") return words.why_pruned_parent;
+  const parent = nodes[node.parent];
+  if (parent.fate === "p") return words.why_pruned_parent;
+  // Honest about the early head: the parent was verified, so the model's own choice is known.
+  const lost = "ra".includes(parent.fate) && parent.choice_id === node.token_id;
+  return prunedBy(event, node, words) + (lost ? " " + words.why_pruned_lost : "");
+}
+
+function prunedBy(event, node, words) {
   const cut = event.prune_top_k;
   const rank = node.early_rank;
   if (rank !== undefined && rank !== null && cut !== undefined && rank >= cut) {

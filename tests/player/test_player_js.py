@@ -160,6 +160,16 @@ def test_every_fate_has_its_sentence() -> None:
     ]
 
 
+def test_a_wrongly_pruned_token_is_called_so() -> None:
+    """The early head errs; the page must not make pruning look better than it is."""
+    event = json.loads(json.dumps(SMALL))
+    event["nodes"]["token_id"][3] = 9  # what the model chose after its parent
+    assert run("return W.why(event, 3, words);", event=event) == (
+        "The early head ranked it 73rd; the cut is 50. "
+        "The model itself would have chosen it, so here pruning cost a token."
+    )
+
+
 def test_the_caption_tells_the_real_numbers() -> None:
     said = run("return W.caption(event, words);", event=SMALL)
     assert said == "4 drafted, 2 pruned after layer 4, 2 verified, 1 accepted + 1 bonus."
