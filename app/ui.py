@@ -19,6 +19,9 @@ from propd.trace import load
 
 PLOTLY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 FILES = "/gradio_api/file="
+# Events of the page itself: no spinner, no entry in the API.
+UNSEEN: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+Controls = tuple[gr.Textbox, gr.Dropdown, gr.Slider, gr.Button, gr.Button]
 log = logging.getLogger(__name__)
 # The player lives in its own file; here it is only told where the server is mounted.
 MOUNT = """
@@ -80,7 +83,7 @@ def buttons(running: bool) -> tuple[dict[str, Any], dict[str, Any]]:
     return gr.update(interactive=not running), gr.update(interactive=running)
 
 
-def composer() -> tuple[gr.Textbox, gr.Dropdown, gr.Slider, gr.Button, gr.Button]:
+def composer() -> Controls:
     """Prompt, settings and the two buttons, in one row where there is room."""
     methods = [(method.label, method.name) for method in METHODS.values()]
     with gr.Row(elem_id="composer", equal_height=True):
@@ -106,8 +109,9 @@ def composer() -> tuple[gr.Textbox, gr.Dropdown, gr.Slider, gr.Button, gr.Button
     return prompt, method, tokens, generate, stop
 
 
-def build(room: EngineRoom, traces: Path = settings.TRACES) -> gr.Blocks:
-    """The whole page around a room whose engine may still be loading."""
+def wire(room: EngineRoom, controls: Controls, panel: gr.HTML) -> None:
+    """Generate, Enter and Stop."""
+    prompt, method, tokens, generate, stop = controls
 
     def run(prompt: str, method: str, tokens: float) -> Iterator[Message]:
         try:
@@ -115,48 +119,45 @@ def build(room: EngineRoom, traces: Path = settings.TRACES) -> gr.Blocks:
         except ProPDError as error:
             raise gr.Error(str(error), duration=15, print_exception=False) from error
 
+    def begin() -> tuple[dict[str, Any], dict[str, Any]]:
+        return buttons(running=True)
+
+    def end() -> tuple[dict[str, Any], dict[str, Any]]:
+        return buttons(running=False)
+
+    quick: dict[str, Any] = {"outputs": [generate, stop], "queue": False, **UNSEEN}
+    asked, ended = TELL.format("asked"), TELL.format("ended")
+    # One after the other: side by side, a run that fails at once could be done before the
+    # buttons know that it began, and Generate would stay locked.
+    begun = gr.on([generate.click, prompt.submit], begin, js=asked, **quick)
+    running = begun.then(
+        run,
+        inputs=[prompt, method, tokens],
+        outputs=[panel],
+        show_progress="hidden",
+        concurrency_id="model",
+        concurrency_limit=1,
+        api_name="generate",
+    )
+    # "then" alone is not enough: Gradio 6.31 skips it after an error.
+    for after in (running.then, running.failure):
+        after(end, js=ended, **quick)
+    stop.click(end, cancels=[running], js=ended, **quick)
+
+
+def build(room: EngineRoom, traces: Path = settings.TRACES) -> gr.Blocks:
+    """The whole page around a room whose engine may still be loading."""
+
     async def watch() -> AsyncIterator[str]:
         async for line in room.watch():
             yield line
 
     with gr.Blocks(title=strings.TITLE, analytics_enabled=False) as demo:
         gr.Markdown(f"# {strings.TITLE}\n{strings.LEAD}", elem_id="lead")
-        prompt, method, tokens, generate, stop = composer()
+        controls = composer()
         status = gr.Markdown(room.status(), elem_id="model-status")
-        panel = player(traces)
-
-        quick: dict[str, Any] = {"outputs": [generate, stop], "queue": False}
-        quick |= {"show_progress": "hidden", "api_visibility": "private"}
-        # One after the other: side by side, a run that fails at once could be done before the
-        # buttons know that it began, and Generate would stay locked.
-        begun = gr.on(
-            [generate.click, prompt.submit],
-            lambda: buttons(running=True),
-            js=TELL.format("asked"),
-            **quick,
-        )
-        running = begun.then(
-            run,
-            inputs=[prompt, method, tokens],
-            outputs=[panel],
-            show_progress="hidden",
-            concurrency_id="model",
-            concurrency_limit=1,
-            api_name="generate",
-        )
-        # "then" alone is not enough: Gradio 6.31 skips it after an error.
-        for after in (running.then, running.failure):
-            after(lambda: buttons(running=False), js=TELL.format("ended"), **quick)
-        stop.click(
-            lambda: buttons(running=False), cancels=[running], js=TELL.format("ended"), **quick
-        )
-        demo.load(
-            watch,
-            outputs=[status],
-            show_progress="hidden",
-            concurrency_limit=None,
-            api_visibility="private",
-        )
+        wire(room, controls, player(traces))
+        demo.load(watch, outputs=[status], concurrency_limit=None, **UNSEEN)
     return demo
 
 
