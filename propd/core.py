@@ -39,6 +39,16 @@ class DecodingConfig:
     """A child outside its parent's top-k of the early head goes. None: what the heads recommend."""
     record_probabilities: bool = False
     """Compute the final probability of each verified node (for pictures; costs a softmax)."""
+    temperature: float = 0.0
+    """0 is greedy: the most probable token. Above 0, tokens are drawn exactly."""
+    top_k: int = 0
+    """Draw from the k most probable tokens; 0: from all."""
+    top_p: float = 1.0
+    """Draw from the smallest set of tokens that holds this much probability."""
+    min_p: float = 0.0
+    """Draw from tokens at least this probable, relative to the most probable."""
+    seed: int = 0
+    """Of the random numbers; row r of a batch uses seed + r."""
     ignore_eos: bool = False
     """Go on after an end token (for benchmarks of equal length)."""
 
@@ -104,9 +114,9 @@ class SizeDecision:
     """
 
     sizes: tuple[int, ...]
-    """Candidate sizes n (drafted nodes; the root not counted), ascending."""
+    """Candidate sizes n (drafted nodes of all rows; roots not counted), ascending."""
     expected_lengths: tuple[float, ...]
-    """L(n): expected acceptance length, bonus included, so at least 1."""
+    """L(n): expected acceptance length of all rows together, bonus included: at least 1 a row."""
     estimated_ms: tuple[float, ...]
     """T(n): estimated time of a step."""
     chosen: int
@@ -162,6 +172,10 @@ class StepEvent:
     elapsed_s: float
     """Seconds since the request began, prefill included, time spent by the consumer excluded."""
     finish_reason: FinishReason | None = None
+    row: int = 0
+    """Number of the request in its batch."""
+    rows: int = 1
+    """Requests that ran through the layers together in this step."""
     prune_layer: int | None = None
     """The early head looked after this many layers; None when the step did not prune."""
     prune_top_k: int | None = None

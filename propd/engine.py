@@ -10,7 +10,7 @@ for event in engine.stream("Why is the sky blue?", method="propd"):
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,8 +27,8 @@ from propd.models.heads import Heads
 from propd.models.loading import LoadedModel, end_token_ids, load_pretrained
 from propd.planning.calibration import SweepPlanner
 from propd.planning.cost import CostModel
-from propd.planning.planner import DynamicPlanner
-from propd.requests import check_config, check_prompt, prompt_too_long
+from propd.planning.planner import DynamicPlanner, Planner
+from propd.requests import MAX_ROWS, check_config, check_prompt, check_rows, prompt_too_long
 from propd.text import IncrementalDecoder, TokenTexts
 
 HEADS_FOLDER = Path(__file__).resolve().parent.parent / "assets" / "heads"
@@ -141,26 +141,38 @@ class Engine:
 
         Settings are the fields of `DecodingConfig`. The request is checked before anything runs.
         """
+        return self.stream_batch([prompt], config, max_rows=1, **settings)
+
+    def stream_batch(
+        self,
+        prompts: Sequence[str],
+        config: DecodingConfig | None = None,
+        *,
+        max_rows: int = MAX_ROWS,
+        **settings: Any,
+    ) -> Iterator[StepEvent]:
+        """Answer prompts together, at most ``max_rows`` at once; events tell their ``row``."""
         config = replace(config or DecodingConfig(), **settings)
         check_config(config)
+        check_rows(max_rows)
         method = method_settings(config.method)
-        prompt_ids = self.encode(prompt)
-        return self._stream(prompt_ids, method, config)
+        prompt_ids = [self.encode(prompt) for prompt in prompts]
+        return self._stream(prompt_ids, method, config, min(max_rows, len(prompts)))
 
     def generate(
         self, prompt: str, config: DecodingConfig | None = None, **settings: Any
     ) -> Generation:
         """Answer a prompt and return when it is done."""
-        events = tuple(self.stream(prompt, config, **settings))
-        stats = RunStats()
-        for event in events:
-            stats = stats.add(event)
-        return Generation(
-            text="".join(event.text for event in events),
-            token_ids=tuple(token for event in events for token in event.token_ids),
-            stats=stats,
-            events=events,
-        )
+        return self.generate_batch([prompt], config, **settings)[0]
+
+    def generate_batch(
+        self, prompts: Sequence[str], config: DecodingConfig | None = None, **settings: Any
+    ) -> list[Generation]:
+        """Answer prompts together and return their answers in order."""
+        events: list[list[StepEvent]] = [[] for _ in prompts]
+        for event in self.stream_batch(prompts, config, **settings):
+            events[event.row].append(event)
+        return [_generation(row) for row in events]
 
     def warm_up(self) -> None:
         """Measure now what the first dynamic request would otherwise measure: about a second."""
@@ -168,21 +180,38 @@ class Engine:
             self._cost_model(method)
 
     def _stream(
-        self, prompt_ids: list[int], method: MethodSettings, config: DecodingConfig
+        self,
+        prompts: list[list[int]],
+        method: MethodSettings,
+        config: DecodingConfig,
+        max_rows: int,
     ) -> Iterator[StepEvent]:
-        planner = make_planner(
-            method, self.heads.config if self.heads else None, config, self._cost_model(method)
-        )
-        session = self._session(method, planner, config)
-        decoder = IncrementalDecoder(self.tokenizer)
-        with closing(session.run(prompt_ids)) as events:  # type: ignore[type-var]
+        heads = self.heads.config if self.heads else None
+        planner = make_planner(method, heads, config, self._cost_model(method))
+        session = self._session(method, planner, config, max(map(len, prompts)), max_rows)
+        decoders = [IncrementalDecoder(self.tokenizer) for _ in prompts]
+        with closing(session.run(prompts)) as events:  # type: ignore[type-var]
             for event in events:
-                yield self._with_text(event, decoder)
+                yield self._with_text(event, decoders[event.row])
 
     def _session(
-        self, method: MethodSettings, planner: Any, config: DecodingConfig
+        self,
+        method: MethodSettings,
+        planner: Planner,
+        config: DecodingConfig,
+        longest: int,
+        max_rows: int = 1,
     ) -> DecodingSession:
-        return DecodingSession(self.backbone, self.heads, method, planner, config, self.end_tokens)
+        return DecodingSession(
+            self.backbone,
+            self.heads,
+            method,
+            planner,
+            config,
+            self.end_tokens,
+            capacity=longest + config.max_new_tokens,
+            max_rows=max_rows,
+        )
 
     def _cost_model(self, method: MethodSettings) -> CostModel:
         """A cost model that begins with times measured on this machine, once a method."""
@@ -199,10 +228,10 @@ class Engine:
             return {}
         planner = SweepPlanner(inner)
         tokens = (planner.steps + 1) * (len(inner.estimator.table) + 1)
-        session = self._session(
-            method, planner, DecodingConfig(max_new_tokens=tokens, ignore_eos=True)
-        )
-        for event in session.run(self.encode(CALIBRATION_PROMPT)):
+        prompt = self.encode(CALIBRATION_PROMPT)
+        config = DecodingConfig(max_new_tokens=tokens, ignore_eos=True)
+        session = self._session(method, planner, config, len(prompt))
+        for event in session.run([prompt]):
             if event.index >= planner.steps:
                 break
         return planner.costs()
@@ -222,6 +251,18 @@ class Engine:
         )
         bonus = event.bonus and replace(event.bonus, text=name(event.bonus.token_id))
         return replace(event, nodes=nodes, bonus=bonus, pieces=tuple(pieces), text="".join(pieces))
+
+
+def _generation(events: list[StepEvent]) -> Generation:
+    stats = RunStats()
+    for event in events:
+        stats = stats.add(event)
+    return Generation(
+        text="".join(event.text for event in events),
+        token_ids=tuple(token for event in events for token in event.token_ids),
+        stats=stats,
+        events=tuple(events),
+    )
 
 
 def _shipped_heads(loaded: LoadedModel) -> Path | None:

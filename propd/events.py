@@ -18,6 +18,8 @@ from propd.core import (
     StepEvent,
     TokenTree,
 )
+from propd.nodes import Nodes
+from propd.planning.planner import Drafts
 from propd.tree.acceptance import Acceptance
 from propd.tree.pruning import Pruning
 
@@ -25,8 +27,17 @@ NOTHING_TO_DECIDE = SizeDecision((0,), (), (), 0, "fixed")
 
 
 @dataclass(frozen=True)
+class Verdict:
+    """What verification decided of one row with M verified nodes."""
+
+    acceptance: Acceptance
+    choices: tuple[int | None, ...]
+    """(M,) the model's token after each node; None where sampling did not need to draw it."""
+
+
+@dataclass(frozen=True)
 class StepRecord:
-    """What a step leaves behind: N drafted nodes with the root, M of them verified.
+    """What a step leaves behind of one row: N drafted nodes with the root, M of them verified.
 
     The defaults are those of a pass that drafts nothing.
     """
@@ -35,15 +46,17 @@ class StepRecord:
     tree: TokenTree
     token_ids: tuple[int, ...]
     """(N,)."""
-    choices: Sequence[int]
-    """(M,) the model's token after each verified node."""
-    acceptance: Acceptance
+    verdict: Verdict
     """Its path counts verified nodes."""
     milliseconds: Milliseconds
     past_length: int
     probabilities: tuple[float, ...] = (1.0,)
     """(N,) draft probabilities."""
-    pruning: Pruning | None = None
+    kept: tuple[int, ...] = (0,)
+    """(M,) the verified nodes."""
+    early_ranks: tuple[int | None, ...] | None = None
+    """(N,) places under the early head; None when the step did not prune."""
+    early_probabilities: tuple[float | None, ...] | None = None
     final_probabilities: Sequence[float | None] = (None,)
     """(M,)."""
     decision: SizeDecision = NOTHING_TO_DECIDE
@@ -51,13 +64,50 @@ class StepRecord:
     prune_top_k: int | None = None
 
 
+@dataclass(frozen=True)
+class StepOutcome:
+    """What a step leaves behind of all its rows."""
+
+    nodes: Nodes
+    """As they were drafted."""
+    kept: Nodes
+    """Those that were verified."""
+    pruning: Pruning | None
+    verdicts: Sequence[Verdict]
+    drafts: Sequence[Drafts]
+    decision: SizeDecision
+    milliseconds: Milliseconds
+    pasts: Sequence[int]
+
+    def record(self, slot: int, final: Sequence[float | None]) -> StepRecord:
+        """The record of one row. final: (M,) the model's probabilities of its verified nodes."""
+        tree, said = self.nodes.trees[slot], self.drafts[slot].probabilities
+        span = slice(self.nodes.starts[slot], self.nodes.starts[slot + 1])
+        spots = zip(tree.depths[1:], tree.ranks[1:], strict=True)
+        alive = self.pruning.alive[span] if self.pruning else (True,) * (tree.size + 1)
+        return StepRecord(
+            kind="decode",
+            tree=tree,
+            token_ids=self.nodes.token_ids[slot],
+            verdict=self.verdicts[slot],
+            milliseconds=self.milliseconds,
+            past_length=self.pasts[slot],
+            probabilities=(1.0, *(said[depth - 1][rank] for depth, rank in spots)),
+            kept=tuple(node for node, lives in enumerate(alive) if lives),
+            early_ranks=self.pruning.ranks[span] if self.pruning else None,
+            early_probabilities=self.pruning.probabilities[span] if self.pruning else None,
+            final_probabilities=final,
+            decision=self.decision,
+        )
+
+
 def build_event(
     record: StepRecord, index: int, elapsed_s: float, finish_reason: FinishReason | None
 ) -> StepEvent:
     """The event of a step, its nodes numbered as they were drafted."""
-    kept = record.pruning.kept if record.pruning else tuple(range(len(record.token_ids)))
-    verified = {node: place for place, node in enumerate(kept)}
-    accepted = tuple(kept[place] for place in record.acceptance.path)
+    acceptance = record.verdict.acceptance
+    verified = {node: place for place, node in enumerate(record.kept)}
+    accepted = tuple(record.kept[place] for place in acceptance.path)
     nodes = tuple(
         _node(record, node, verified.get(node), node in accepted)
         for node in range(len(record.token_ids))
@@ -65,9 +115,9 @@ def build_event(
     tokens = [nodes[node].token_id for node in accepted]
     last = accepted[-1] if accepted else 0
     bonus = None
-    if record.acceptance.bonus is not None:
-        tokens.append(record.acceptance.bonus)
-        bonus = Node(record.acceptance.bonus, last, nodes[last].depth + 1, 0, "bonus", 1.0)
+    if acceptance.bonus is not None:
+        tokens.append(acceptance.bonus)
+        bonus = Node(acceptance.bonus, last, nodes[last].depth + 1, 0, "bonus", 1.0)
     return StepEvent(
         index=index,
         kind=record.kind,
@@ -86,7 +136,7 @@ def build_event(
 
 
 def _node(record: StepRecord, node: int, place: int | None, accepted: bool) -> Node:
-    tree, pruning = record.tree, record.pruning
+    tree, ranks, early = record.tree, record.early_ranks, record.early_probabilities
     fate: Fate = "accepted" if accepted else "rejected"
     if node == 0:
         fate = "root"
@@ -100,10 +150,10 @@ def _node(record: StepRecord, node: int, place: int | None, accepted: bool) -> N
         fate=fate,
         value=tree.values[node],
         draft_probability=record.probabilities[node] if node else None,
-        early_rank=pruning.ranks[node] if pruning else None,
-        early_probability=pruning.probabilities[node] if pruning else None,
+        early_rank=ranks[node] if ranks else None,
+        early_probability=early[node] if early else None,
         final_probability=None if place is None else record.final_probabilities[place],
-        choice_id=None if place is None else record.choices[place],
+        choice_id=None if place is None else record.verdict.choices[place],
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from propd.methods import METHODS, make_planner
 from propd.models.backbone import Backbone
 from propd.models.heads import Heads
 from propd.planning.cost import CostModel
+from propd.planning.planner import Planner
 from tests.conftest import tiny_heads, tiny_transformer
 
 PROMPTS = [[1, 2, 3], [7], [11, 5, 11, 5, 11, 5], list(range(30))]
@@ -29,10 +31,23 @@ def decode(
 ) -> list[StepEvent]:
     config = DecodingConfig(method=method, **settings)  # type: ignore[arg-type]
     planner = make_planner(METHODS[method], heads.config, config, CostModel(COSTS))
-    session = DecodingSession(backbone, heads, METHODS[method], planner, config, end_tokens)
-    events = list(session.run(prompt))
+    session = make_session(backbone, heads, planner, config, end_tokens)
+    events = list(session.run([prompt]))
     session.cache.check_integrity()
     return events
+
+
+def make_session(
+    backbone: Backbone,
+    heads: Any,
+    planner: Planner,
+    config: DecodingConfig,
+    end_tokens: tuple[int, ...] = (),
+    max_rows: int = 1,
+) -> DecodingSession:
+    room = backbone.max_positions
+    method = METHODS[config.method]
+    return DecodingSession(backbone, heads, method, planner, config, end_tokens, room, max_rows)
 
 
 def tokens(events: list[StepEvent]) -> list[int]:
@@ -100,9 +115,9 @@ def test_deep_paths_are_accepted_and_right(
     oracle = OracleHeads(heads, plain, wrong_every)
     config = DecodingConfig(method=method, max_new_tokens=60)
     planner = make_planner(METHODS[method], oracle.config, config, CostModel(COSTS))
-    session = DecodingSession(backbone, oracle, METHODS[method], planner, config, ())  # type: ignore[arg-type]
+    session = make_session(backbone, oracle, planner, config)
     events = []
-    for event in session.run(prompt):
+    for event in session.run([prompt]):
         events.append(event)
         oracle.written = len(tokens(events))
     assert tokens(events) == plain
@@ -171,16 +186,9 @@ def test_an_end_token_inside_a_path_drops_the_rest(backbone: Backbone, heads: He
         oracle = OracleHeads(heads, plain)
         config = DecodingConfig(method="bpd", max_new_tokens=30)
         planner = make_planner(METHODS["bpd"], oracle.config, config, CostModel())
-        session = DecodingSession(
-            backbone,
-            oracle,
-            METHODS["bpd"],
-            planner,
-            config,
-            (end,),  # type: ignore[arg-type]
-        )
+        session = make_session(backbone, oracle, planner, config, (end,))
         events = []
-        for event in session.run([7, 3]):
+        for event in session.run([[7, 3]]):
             events.append(event)
             oracle.written = len(tokens(events))
         assert tokens(events) == plain[: plain.index(end) + 1]
@@ -220,11 +228,81 @@ def test_final_probabilities_are_those_of_the_model(backbone: Backbone, heads: H
     assert told > 50
 
 
+def batch(
+    backbone: Backbone, heads: Heads, method: str, max_rows: int, **settings: object
+) -> dict[int, list[StepEvent]]:
+    config = DecodingConfig(method=method, **settings)  # type: ignore[arg-type]
+    planner = make_planner(METHODS[method], heads.config, config, CostModel(COSTS))
+    session = make_session(backbone, heads, planner, config, (60,), max_rows)
+    events: dict[int, list[StepEvent]] = {row: [] for row in range(len(PROMPTS))}
+    for event in session.run(PROMPTS):
+        events[event.row].append(event)
+        session.cache.check_integrity()
+    assert session.rows == []
+    assert set(session.cache.lengths) == {0}
+    return events
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("max_rows", [2, 4])
+def test_a_batch_writes_what_each_row_writes_alone(
+    backbone: Backbone, heads: Heads, method: str, max_rows: int
+) -> None:
+    """EAGLE#250, mlx-lm#1109: rows of different length, tree, acceptance and end stay apart.
+
+    Two rows for four prompts: rows leave, others move up in the cache and new ones join.
+    """
+    together = batch(backbone, heads, method, max_rows, max_new_tokens=40)
+    for row, prompt in enumerate(PROMPTS):
+        alone = decode(backbone, heads, prompt, method, (60,), max_new_tokens=40)
+        assert tokens(together[row]) == tokens(alone)
+        assert together[row][-1].finish_reason == alone[-1].finish_reason
+    assert max(event.rows for events in together.values() for event in events) == max_rows
+
+
+@pytest.mark.parametrize("max_rows", [1, 3])
+def test_seeds_reproduce_alone_and_in_any_batch(
+    backbone: Backbone, heads: Heads, max_rows: int
+) -> None:
+    """One random number a token: the same seed writes the same text, whatever was drafted."""
+    settings: dict[str, Any] = {"temperature": 0.8, "seed": 5, "max_new_tokens": 30}
+    texts = [
+        {row: tokens(events) for row, events in batch(*run, **settings).items()}
+        for run in (
+            (backbone, heads, "autoregressive", max_rows),
+            (backbone, heads, "medusa", 4),
+            (backbone, heads, "propd", 2),
+        )
+    ]
+    assert texts[0] == texts[1] == texts[2]
+    greedy = batch(backbone, heads, "propd", 4, max_new_tokens=30)
+    assert any(texts[0][row] != tokens(greedy[row]) for row in greedy)
+
+
+def test_a_row_can_leave_while_others_run(backbone: Backbone, heads: Heads) -> None:
+    """Cancelling a neighbour changes nothing for the rows that stay."""
+    alone = tokens(decode(backbone, heads, PROMPTS[3], "propd", (60,), max_new_tokens=30))
+    config = DecodingConfig(max_new_tokens=30)
+    planner = make_planner(METHODS["propd"], heads.config, config, CostModel(COSTS))
+    session = make_session(backbone, heads, planner, config, (60,), max_rows=3)
+    with torch.inference_mode():
+        joined = [session.join(number, PROMPTS[number]) for number in (0, 1, 3)]
+        written = list(joined[2].token_ids)
+        for _ in range(3):
+            written += [t for e in session.step() if e.row == 3 for t in e.token_ids]
+        session.leave(session.rows[0])
+        while all(row.finish_reason is None for row in session.rows if row.number == 3):
+            for row in [row for row in session.rows if row.finish_reason]:
+                session.leave(row)
+            written += [t for e in session.step() if e.row == 3 for t in e.token_ids]
+    assert written == alone
+
+
 def test_closing_the_stream_cancels(backbone: Backbone, heads: Heads) -> None:
     config = DecodingConfig(max_new_tokens=40)
     planner = make_planner(METHODS["propd"], heads.config, config, CostModel(COSTS))
-    session = DecodingSession(backbone, heads, METHODS["propd"], planner, config, ())
-    stream = session.run([1, 2])
+    session = make_session(backbone, heads, planner, config)
+    stream = session.run([[1, 2]])
     next(stream)
     first = next(stream)
     stream.close()  # type: ignore[attr-defined]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 import torch
 
@@ -34,14 +35,12 @@ def test_equals_transformers(engine: propd.Engine) -> None:
         assert list(run.token_ids) == transformers_greedy(model, ids, 64)
     backbone = engine.backbone
     with torch.inference_mode():
-        expected = model(torch.tensor([ids])).logits
+        expected = model(torch.tensor([ids])).logits[0]
         count = len(ids)
         cache = backbone.new_cache(1, count)
-        mask = torch.full((count, count), float("-inf")).triu(1)[None, None]
-        place = backbone.place(torch.arange(count)[None], mask)
-        hidden = backbone.run_layers(
-            backbone.embed(torch.tensor([ids])), 0, backbone.layer_count, place, cache
-        )
+        place = backbone.place([np.tri(count, dtype=bool)], [range(count)], [0])
+        layers = backbone.layer_count
+        hidden = backbone.run_layers(backbone.embed(ids), 0, layers, place, cache)
         logits = backbone.logits(backbone.final_norm(hidden))
     assert (logits - expected).abs().max() < 1e-3
 

@@ -8,9 +8,11 @@ equals `transformers` is shown by a parity test for every family.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -18,6 +20,7 @@ from torch import Tensor
 from propd.errors import ModelUnavailable
 from propd.models.kv_cache import KVCache
 from propd.models.linear import Linear
+from propd.models.placement import Placement, place_nodes
 
 FAMILIES = ("llama", "mistral", "qwen2", "qwen3")
 ROPE_TYPES = ("default", "linear", "llama3", "yarn")
@@ -36,30 +39,6 @@ class Layer:
     mlp_norm: Tensor
     gate_up: Linear
     down: Linear
-
-
-@dataclass(frozen=True)
-class Placement:
-    """Where the N nodes of a pass stand: their rotary angles, and what each may attend to.
-
-    ``cos``, ``sin``: (B, 1, N, head size). ``mask``: (B, 1, N, L + N), added to the scores: 0 where
-    node n may look (the past, its ancestors, itself) and -inf elsewhere.
-    """
-
-    cos: Tensor
-    sin: Tensor
-    mask: Tensor
-
-    def select(self, index: Tensor) -> Placement:
-        """The same for the surviving nodes: rows and columns are sub-sampled, not rebuilt.
-
-        index: (M,) ascending node indices. Paper, early pruning: the cached mask is sub-sampled.
-        """
-        nodes = self.mask.shape[2]
-        past = self.mask.shape[3] - nodes
-        columns = torch.cat([torch.arange(past, device=index.device), index + past])
-        mask = self.mask.index_select(2, index).index_select(3, columns)
-        return Placement(self.cos.index_select(2, index), self.sin.index_select(2, index), mask)
 
 
 class Backbone:
@@ -92,19 +71,24 @@ class Backbone:
         size = (self.layer_count, batch, self.kv_heads, capacity, self.head_size)
         return KVCache(*size, dtype=self.dtype, device=self.device)
 
-    def embed(self, token_ids: Tensor) -> Tensor:
-        """(B, N) -> (B, N, H)."""
-        return F.embedding(token_ids, self.embedding)
+    def embed(self, token_ids: Sequence[int]) -> Tensor:
+        """T token ids -> (T, H)."""
+        return F.embedding(torch.tensor(token_ids, device=self.device), self.embedding)
 
-    def place(self, positions: Tensor, mask: Tensor) -> Placement:
-        """Placement of nodes: positions (B, N), mask as in `Placement`."""
-        cos, sin = self._cos[positions].unsqueeze(1), self._sin[positions].unsqueeze(1)
-        return Placement(cos, sin, mask)
+    def place(
+        self,
+        visible: Sequence[np.ndarray],
+        depths: Sequence[Sequence[int]],
+        pasts: Sequence[int],
+        first_row: int = 0,
+    ) -> Placement:
+        """Placement of R trees behind their pasts; see `place_nodes`."""
+        return place_nodes((self._cos, self._sin), visible, depths, pasts, first_row)
 
     def run_layers(
         self, hidden: Tensor, first: int, last: int, place: Placement, cache: KVCache
     ) -> Tensor:
-        """Layers first to last - 1 over N nodes: (B, N, H) -> (B, N, H). Writes K and V."""
+        """Layers first to last - 1 over T nodes of R rows: (T, H) -> (T, H). Writes K and V."""
         group = self.query_heads // self.kv_heads
         mask = place.mask.repeat(1, 1, group, 1)  # once for all layers
         for index in range(first, last):
@@ -132,8 +116,7 @@ class Backbone:
         mask: Tensor,
         cache: KVCache,
     ) -> Tensor:
-        batch, nodes, _ = normed.shape
-        heads = layer.qkv(normed).view(batch, nodes, -1, self.head_size).transpose(1, 2)
+        heads = layer.qkv(normed).view(len(normed), -1, self.head_size)
         turning = self.query_heads + self.kv_heads
         queries_keys, values = heads[:, :turning], heads[:, turning:]
         if layer.query_norm is not None and layer.key_norm is not None:
@@ -142,13 +125,15 @@ class Backbone:
             queries_keys = torch.cat([queries, self._rms_norm(keys, layer.key_norm)], dim=1)
         turned = _rotate(queries_keys, place.cos, place.sin)
         queries, keys = turned[:, : self.query_heads], turned[:, self.query_heads :]
-        keys, values = cache.write(index, keys, values)
+        keys, values = cache.write(index, keys, values, place)
         # The queries that share a K/V head become rows of one product: on a CPU ten times faster
         # than `enable_gqa=True`, which copies K and V out to every query head.
-        queries = queries.reshape(batch, self.kv_heads, -1, self.head_size)
+        queries = place.to_rectangle(queries).transpose(1, 2)
+        rows, _, widest, size = queries.shape
+        queries = queries.reshape(rows, self.kv_heads, -1, size)
         mixed = F.scaled_dot_product_attention(queries, keys, values, attn_mask=mask)
-        mixed = mixed.view(batch, self.query_heads, nodes, self.head_size).transpose(1, 2)
-        return layer.output(mixed.reshape(batch, nodes, -1))
+        mixed = mixed.view(rows, self.query_heads, widest, size).transpose(1, 2)
+        return layer.output(place.to_line(mixed.reshape(rows, widest, -1)))
 
     def _rms_norm(self, x: Tensor, weight: Tensor) -> Tensor:
         if x.dtype is torch.float32:
@@ -158,7 +143,7 @@ class Backbone:
 
 
 def _rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Rotary position embedding, halves convention: x (B, heads, N, head size)."""
+    """Rotary position embedding, halves convention: x (T, heads, head size)."""
     low, high = x.chunk(2, dim=-1)
     return x * cos + torch.cat([-high, low], dim=-1) * sin
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from propd.errors import InvalidRequest
+from propd.models.placement import Placement
 
 
 class KVCache:
@@ -35,23 +36,29 @@ class KVCache:
         self.capacity = capacity
         self.lengths = [0] * batch
 
-    def write(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Put the nodes' K and V after each row's past; return what the layer attends to.
+    def write(
+        self, layer: int, keys: Tensor, values: Tensor, place: Placement
+    ) -> tuple[Tensor, Tensor]:
+        """Put the nodes' K and V behind each row's past; return what the layer attends to.
 
-        keys, values: (B, kv heads, N, head size). Returns two views (B, kv heads, L + N, head
-        size), L the longest past of a row.
+        keys, values: (T, kv heads, head size). Returns two views (R, kv heads, E, head size), E
+        the end of the longest row.
         """
-        nodes = keys.shape[2]
-        end = max(self.lengths) + nodes
+        end = place.mask.shape[-1]
         if end > self.capacity:
             raise InvalidRequest(
                 f"The cache holds {self.capacity} tokens and the step needs {end}; "
                 "ask for fewer new tokens or a shorter prompt."
             )
-        for row, start in enumerate(self.lengths):
-            self.keys[layer, row, :, start : start + nodes] = keys[row]
-            self.values[layer, row, :, start : start + nodes] = values[row]
-        return self.keys[layer, :, :, :end], self.values[layer, :, :, :end]
+        rows = slice(place.first_row, place.first_row + place.rows)
+        seen = []
+        for store, news in ((self.keys[layer], keys), (self.values[layer], values)):
+            if place.rows == 1:
+                store[place.first_row, :, end - len(news) : end] = news.transpose(0, 1)
+            else:
+                store[place.cache_rows, :, place.cache_slots] = news
+            seen.append(store[rows, :, :end])
+        return seen[0], seen[1]
 
     def keep(self, layers: slice, row: int, nodes: Sequence[int]) -> None:
         """Move the K and V of these nodes (ascending indices of the step) to the front of the step.
@@ -71,6 +78,13 @@ class KVCache:
         """Make the given nodes of the step, in order, part of the row's past."""
         self.keep(slice(None), row, nodes)
         self.lengths[row] += len(nodes)
+
+    def move(self, row: int, to: int) -> None:
+        """Move a row's past into another row, which is forgotten."""
+        length = self.lengths[row]
+        for store in (self.keys, self.values):
+            store[:, to, :, :length] = store[:, row, :, :length]
+        self.lengths[to], self.lengths[row] = length, 0
 
     def check_integrity(self) -> None:
         """Raise if a row is longer than the cache or its past holds a number that is not finite."""

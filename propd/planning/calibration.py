@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from statistics import median
 
 from propd.core import SizeDecision, TokenTree
-from propd.planning.planner import Drafts, DynamicPlanner
+from propd.planning.planner import Drafts, DynamicPlanner, Outcome
 from propd.tree.growth import prefix
 
 SWEEP = (0, 4, 8, 16, 32, 63)
@@ -15,7 +15,7 @@ ROUNDS = 3
 
 
 class SweepPlanner:
-    """Runs every size of the sweep in turn, and keeps what each took."""
+    """Runs every size of the sweep in turn, for one row, and keeps what each took."""
 
     uses_drafts = True
 
@@ -31,17 +31,18 @@ class SweepPlanner:
         """Steps of a whole sweep."""
         return ROUNDS * len(self.sizes)
 
-    def plan(self, drafts: Drafts, deepest: int) -> tuple[TokenTree, SizeDecision]:
+    def plan(
+        self, drafts: Sequence[Drafts], deepest: Sequence[int]
+    ) -> tuple[list[TokenTree], SizeDecision]:
         """The tree of the size whose turn it is."""
-        tree = prefix(
-            self._inner.largest(drafts, deepest), self.sizes[self._turn % len(self.sizes)]
-        )
-        return tree, SizeDecision((tree.size,), (), (), tree.size, "fixed")
+        size = self.sizes[self._turn % len(self.sizes)]
+        tree = prefix(self._inner.largest(drafts[0], deepest[0]), size)
+        return [tree], SizeDecision((tree.size,), (), (), tree.size, "fixed")
 
-    def learn(self, size: int, ranks: Sequence[int | None], milliseconds: float) -> None:
+    def learn(self, nodes: int, outcomes: Sequence[Outcome], milliseconds: float) -> None:
         """Keep the time, from the second round on."""
         if self._turn >= len(self.sizes):
-            self.times.setdefault(size, []).append(milliseconds)
+            self.times.setdefault(nodes, []).append(milliseconds)
         self._turn += 1
 
     def costs(self) -> dict[int, float]:

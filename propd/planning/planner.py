@@ -1,4 +1,4 @@
-"""Planners: which tree to draft in the next step."""
+"""Planners: which trees to draft in the next step."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from propd.tree.growth import grow, prefix
 from propd.tree.topology import limit_depth
 
 SIZES = (0, 1, 2, 3, 4, 6, 8, 10, 12, 16, 20, 24, 28, 32, 40, 48, 56, 63)
-"""Candidate sizes of a dynamic tree: close where one more node matters, wide where it does not."""
+"""Candidate nodes a row: close where one more node matters, wide where it does not."""
 
 
 @dataclass(frozen=True)
 class Drafts:
-    """What the draft heads said: D heads, K ranks each, best first."""
+    """What the draft heads said of one row: D heads, K ranks each, best first."""
 
     token_ids: tuple[tuple[int, ...], ...]
     reduced_ids: tuple[tuple[int, ...], ...]
@@ -29,20 +29,34 @@ class Drafts:
 NO_DRAFTS = Drafts((), (), ())
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """What a step taught about one row."""
+
+    ranks: tuple[int | None, ...]
+    """``ranks[d]``: the rank that the true token at depth d + 1 had in its head's list (None: not
+    in it), as deep as the truth is known."""
+
+
 class Planner(Protocol):
-    """Decides the tree of a step and learns from what became of it."""
+    """Decides the trees of a step and learns from what became of them.
+
+    To bring your own: decide in `plan`, and learn in `learn` what you like; the text stays right
+    whatever you draft.
+    """
 
     uses_drafts: bool
     max_nodes: int
-    """Nodes of the largest tree it may ask for, the root not counted."""
+    """Nodes of the largest tree a row may get, the root not counted."""
 
-    def plan(self, drafts: Drafts, deepest: int) -> tuple[TokenTree, SizeDecision]:
-        """The tree to draft, no deeper than ``deepest``, and why."""
+    def plan(
+        self, drafts: Sequence[Drafts], deepest: Sequence[int]
+    ) -> tuple[list[TokenTree], SizeDecision]:
+        """A tree for each of R rows, no deeper than ``deepest`` of the row, and why."""
         ...
 
-    def learn(self, size: int, ranks: Sequence[int | None], milliseconds: float) -> None:
-        """The step drafted ``size`` nodes and took so long; ``ranks[d]``: the rank that the true
-        token at depth d + 1 had in its head's list (None: not in it), as far as it is known."""
+    def learn(self, nodes: int, outcomes: Sequence[Outcome], milliseconds: float) -> None:
+        """A step of len(outcomes) rows drafted so many nodes and took so long."""
         ...
 
 
@@ -54,13 +68,17 @@ class FixedPlanner:
         self.uses_drafts = tree.size > 0
         self.max_nodes = tree.size
 
-    def plan(self, drafts: Drafts, deepest: int) -> tuple[TokenTree, SizeDecision]:
-        """The tree, cut where the text would end anyway."""
-        tree = limit_depth(self.tree, deepest)
-        reason: Literal["fixed", "end"] = "fixed" if tree.size == self.tree.size else "end"
-        return tree, SizeDecision((tree.size,), (), (), tree.size, reason)
+    def plan(
+        self, drafts: Sequence[Drafts], deepest: Sequence[int]
+    ) -> tuple[list[TokenTree], SizeDecision]:
+        """The tree for every row, cut where the row's text would end anyway."""
+        trees = [limit_depth(self.tree, depth) for depth in deepest]
+        total = sum(tree.size for tree in trees)
+        whole = total == self.tree.size * len(trees)
+        reason: Literal["fixed", "end"] = "fixed" if whole else "end"
+        return trees, SizeDecision((total,), (), (), total, reason)
 
-    def learn(self, size: int, ranks: Sequence[int | None], milliseconds: float) -> None:
+    def learn(self, nodes: int, outcomes: Sequence[Outcome], milliseconds: float) -> None:
         """Nothing to learn."""
 
 
@@ -80,34 +98,51 @@ class DynamicPlanner:
         self.sizes = tuple(size for size in SIZES if size <= max_nodes)
         self.max_nodes = self.sizes[-1]
 
-    def plan(self, drafts: Drafts, deepest: int) -> tuple[TokenTree, SizeDecision]:
-        """Grow the largest tree, weigh every candidate size, cut it to the best."""
-        tree = self.largest(drafts, deepest)
-        sizes = tuple(size for size in self.sizes if size <= tree.size)
-        reach = list(accumulate(tree.values))  # reach[n] = 1 + values of n nodes = L(n)
+    def plan(
+        self, drafts: Sequence[Drafts], deepest: Sequence[int]
+    ) -> tuple[list[TokenTree], SizeDecision]:
+        """Grow the largest tree of each row, weigh every total size, and share out the best.
+
+        The rows' nodes are ranked together by value, so that a row whose next node is worth little
+        yields it to another. Value never grows along a row's order of growth, so each row gets a
+        prefix of its order: the best tree of its size.
+        """
+        rows = len(drafts)
+        trees = [self.largest(row, depth) for row, depth in zip(drafts, deepest, strict=True)]
+        offers = sorted(
+            ((value, row) for row, tree in enumerate(trees) for value in tree.values[1:]),
+            key=lambda offer: -offer[0],
+        )
+        sizes = tuple(s * rows for s in self.sizes if s * rows <= len(offers))
+        reach = list(accumulate((value for value, _ in offers), initial=float(rows)))
         lengths = tuple(reach[size] for size in sizes)
         base, slope = self.cost.coefficients()
-        times = tuple(base + slope * size for size in sizes)
+        # the line counts tokens in the pass beyond one: further rows cost as further nodes do
+        times = tuple(base + slope * (size + rows - 1) for size in sizes)
         best = max(range(len(sizes)), key=lambda i: lengths[i] / times[i])
+        shares = [0] * rows
+        for _, row in offers[: sizes[best]]:
+            shares[row] += 1
         decision = SizeDecision(
             sizes=sizes,
             expected_lengths=lengths,
             estimated_ms=times,
             chosen=sizes[best],
-            reason="best" if deepest >= len(self.estimator.table) else "end",
+            reason="best" if min(deepest) >= len(self.estimator.table) else "end",
             acceptance_table=tuple(tuple(row) for row in self.estimator.table),
             cost_coefficients=(base, slope),
         )
-        return prefix(tree, sizes[best]), decision
+        return [prefix(t, share) for t, share in zip(trees, shares, strict=True)], decision
 
     def largest(self, drafts: Drafts, deepest: int) -> TokenTree:
         """The best tree of the greatest size; its prefixes are the best trees of all sizes."""
         by_rank = self.values == "rank"
         chances = self.estimator.table if by_rank else drafts.probabilities
-        return grow(chances[: max(deepest, 0)], self.sizes[-1])
+        return grow(chances[: max(deepest, 0)], self.max_nodes)
 
-    def learn(self, size: int, ranks: Sequence[int | None], milliseconds: float) -> None:
+    def learn(self, nodes: int, outcomes: Sequence[Outcome], milliseconds: float) -> None:
         """Update the chances of the ranks and the cost of the size."""
-        for depth, rank in enumerate(ranks, start=1):
-            self.estimator.observe(depth, rank)
-        self.cost.observe(size, milliseconds)
+        for outcome in outcomes:
+            for depth, rank in enumerate(outcome.ranks, start=1):
+                self.estimator.observe(depth, rank)
+        self.cost.observe(nodes + len(outcomes) - 1, milliseconds)

@@ -55,13 +55,11 @@ def cache_hidden_states(
 
 @torch.inference_mode()
 def _run(backbone: Backbone, tokens: np.ndarray, prune_layer: int) -> tuple[np.ndarray, np.ndarray]:
-    ids = torch.from_numpy(tokens)[None].to(backbone.device)
-    count = ids.shape[1]
+    count = len(tokens)
     cache = backbone.new_cache(batch=1, capacity=count)
-    mask = torch.full((count, count), float("-inf"), dtype=backbone.dtype, device=backbone.device)
-    positions = torch.arange(count, device=backbone.device)[None]
-    place = backbone.place(positions, mask.triu(1)[None, None])
-    early = backbone.run_layers(backbone.embed(ids), 0, prune_layer, place, cache)
+    place = backbone.place([np.tri(count, dtype=bool)], [range(count)], [0])
+    embedded = backbone.embed(tokens.tolist())
+    early = backbone.run_layers(embedded, 0, prune_layer, place, cache)
     last = backbone.run_layers(early, prune_layer, backbone.layer_count, place, cache)
     final = backbone.final_norm(last)
-    return early[0].half().cpu().numpy(), final[0].half().cpu().numpy()
+    return early.half().cpu().numpy(), final.half().cpu().numpy()

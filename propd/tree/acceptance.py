@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 
@@ -18,23 +18,23 @@ class Acceptance:
     """Whether the last token is an end token."""
 
 
-def accept_greedy(
+def accept(
     parents: Sequence[int],
     token_ids: Sequence[int],
-    choices: Sequence[int],
+    choose: Callable[[int], int],
     end_tokens: Collection[int],
 ) -> Acceptance:
     """Follow the model's own choices down the tree as far as the tree has them.
 
-    choices: for each node the token that the model puts after it. Example: tokens (A, b, c, d) with
-    parents (-1, 0, 0, 2) and choices (c, ., d, e) keep the path (2, 3) and add the bonus e. An end
-    token inside the path ends the text right there.
+    choose: node -> the token that the model puts after it, asked once a node and only along the
+    path. Example: tokens (A, b, c, d) with parents (-1, 0, 0, 2) and choices (c, ., d, e) keep the
+    path (2, 3) and add the bonus e. An end token inside the path ends the text right there.
     """
     children = {(parent, token_ids[node]): node for node, parent in enumerate(parents)}
     node = 0
     path: list[int] = []
     while True:
-        choice = choices[node]
+        choice = choose(node)
         ended = choice in end_tokens
         child = children.get((node, choice))
         if child is None:

@@ -14,46 +14,42 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from propd.core import TokenTree
 from propd.tree.topology import inner_nodes
 
 
 @dataclass(frozen=True)
 class Pruning:
-    """What pruning decided, with the early head's word on every node (None for the root)."""
+    """What pruning decided of T nodes, with the early head's word on each (None for roots)."""
 
-    kept: tuple[int, ...]
-    """Surviving nodes, ascending, the root first."""
+    alive: tuple[bool, ...]
     ranks: tuple[int | None, ...]
     probabilities: tuple[float | None, ...]
 
 
-def successors_wanted(tree: TokenTree) -> list[int]:
-    """Nodes whose successors the early head must score: those with children."""
-    return inner_nodes(tree.parents)
-
-
 def prune_top_k(
-    tree: TokenTree, reduced_ids: Sequence[int], early_logits: Tensor, top_k: int
+    parents: Sequence[int], reduced_ids: Sequence[int], early_logits: Tensor, top_k: int
 ) -> Pruning:
     """Keep the children inside their parent's top-k, and drop the rest with their sub-trees.
 
-    reduced_ids: the reduced-vocabulary id of every node (the root's is not looked at).
-    early_logits: (I, reduced vocabulary), one row for each node of `successors_wanted`, in order.
+    parents: of the T nodes of one tree or of several in a row; -1 for roots. reduced_ids: the
+    reduced-vocabulary id of every node (a root's is not looked at). early_logits: (I, reduced
+    vocabulary), one row for each of `inner_nodes`, in order.
     """
-    if tree.size == 0:
-        return Pruning((0,), (None,), (None,))
-    row_of = {node: row for row, node in enumerate(successors_wanted(tree))}
-    device = early_logits.device
-    rows = torch.tensor([row_of[parent] for parent in tree.parents[1:]], device=device)
-    tokens = torch.tensor(reduced_ids[1:], device=device)
-    scores = early_logits[rows, tokens]
-    ranks = (early_logits[rows] > scores[:, None]).sum(-1)
-    chances = (scores - early_logits.logsumexp(-1)[rows]).exp()
-    told = torch.stack([ranks.double(), chances.double()]).tolist()  # one wait for the device
-    places = [int(rank) for rank in told[0]]
-    alive = [True]
-    for node in range(1, len(tree.parents)):
-        alive.append(alive[tree.parents[node]] and places[node - 1] < top_k)
-    kept = tuple(node for node, lives in enumerate(alive) if lives)
-    return Pruning(kept, (None, *places), (None, *told[1]))
+    row_of = {node: row for row, node in enumerate(inner_nodes(parents))}
+    children = [node for node, parent in enumerate(parents) if parent >= 0]
+    ranks: list[int | None] = [None] * len(parents)
+    probabilities: list[float | None] = [None] * len(parents)
+    if children:
+        device = early_logits.device
+        rows = torch.tensor([row_of[parents[node]] for node in children], device=device)
+        tokens = torch.tensor([reduced_ids[node] for node in children], device=device)
+        scores = early_logits[rows, tokens]
+        places = (early_logits[rows] > scores[:, None]).sum(-1)
+        chances = (scores - early_logits.logsumexp(-1)[rows]).exp()
+        told = torch.stack([places.double(), chances.double()]).tolist()  # one wait for the device
+        for node, place, chance in zip(children, *told, strict=True):
+            ranks[node], probabilities[node] = int(place), chance
+    alive: list[bool] = []
+    for parent, rank in zip(parents, ranks, strict=True):
+        alive.append(rank is None or (alive[parent] and rank < top_k))
+    return Pruning(tuple(alive), tuple(ranks), tuple(probabilities))

@@ -1,5 +1,8 @@
 """The segmented decoder equals transformers, for every family and on a tree."""
 
+from collections.abc import Sequence
+
+import numpy as np
 import pytest
 import torch
 from transformers import GPT2Config
@@ -11,15 +14,11 @@ from propd.tree.topology import ancestor_mask
 from tests.conftest import FAMILIES, VOCABULARY, tiny_transformer
 
 
-def causal(count: int) -> torch.Tensor:
-    return torch.full((count, count), float("-inf")).triu(1)[None, None]
-
-
-def run_line(backbone: Backbone, ids: torch.Tensor, cut: int) -> torch.Tensor:
+def run_line(backbone: Backbone, ids: Sequence[int], cut: int) -> torch.Tensor:
     """Logits of a line of tokens, the layers run in two segments."""
-    count = ids.shape[1]
-    cache = backbone.new_cache(ids.shape[0], count)
-    place = backbone.place(torch.arange(count)[None].expand_as(ids), causal(count))
+    count = len(ids)
+    cache = backbone.new_cache(1, count)
+    place = backbone.place([np.tri(count, dtype=bool)], [range(count)], [0])
     hidden = backbone.run_layers(backbone.embed(ids), 0, cut, place, cache)
     hidden = backbone.run_layers(hidden, cut, backbone.layer_count, place, cache)
     return backbone.logits(backbone.final_norm(hidden))
@@ -31,8 +30,8 @@ def test_equals_transformers_in_float32(family: str) -> None:
     """Guards fused weights, biases, q/k norms, rotary tables, and cutting the layers anywhere."""
     model = tiny_transformer(family)
     backbone = Backbone(model)
-    ids = torch.randint(0, VOCABULARY, (2, 17), generator=torch.Generator().manual_seed(1))
-    expected = model(ids).logits
+    ids = torch.randint(0, VOCABULARY, (17,), generator=torch.Generator().manual_seed(1)).tolist()
+    expected = model(torch.tensor([ids])).logits[0]
     assert expected.std() > 0.1  # a silent model would agree with anything
     for cut in (0, 2, backbone.layer_count):
         assert (run_line(backbone, ids, cut) - expected).abs().max() < 1e-4
@@ -48,28 +47,41 @@ def test_biases_count(family: str) -> None:
         assert model.model.layers[0].self_attn.q_proj.bias.abs().max() > 0.05
 
 
-@torch.inference_mode()
-def test_a_tree_pass_equals_its_paths(backbone: Backbone) -> None:
-    """Each path of a tree, run alone as a line, gives the same logits as inside the tree.
+PROMPTS = [[3, 14, 15, 9], [2, 7]]
+TREES = [
+    # tokens, parents, depths, paths
+    ([26, 5, 35, 8, 9], (-1, 0, 0, 2, 1), (0, 1, 1, 2, 2), [(0, 1, 4), (0, 2, 3)]),
+    ([31, 41, 4], (-1, 0, 0), (0, 1, 1), [(0, 1), (0, 2)]),
+]
 
-    Guards mask, positions and cache slots at once: siblings must not see one another.
+
+@torch.inference_mode()
+@pytest.mark.parametrize("rows", [[0], [1], [0, 1], [1, 0, 1]])
+def test_a_tree_pass_equals_its_paths(backbone: Backbone, rows: list[int]) -> None:
+    """Each path of each tree, run alone as a line, gives the same logits as inside the batch.
+
+    Guards mask, positions and cache slots at once: siblings must not see one another, nor rows of
+    different past and size (left padding: wrong positions without any error).
     """
-    prompt = torch.tensor([[3, 14, 15, 9]])
-    tree_ids = torch.tensor([[26, 5, 35, 8, 9]])
-    parents, depths = (-1, 0, 0, 2, 1), (0, 1, 1, 2, 2)
-    cache = backbone.new_cache(1, 16)
-    place = backbone.place(torch.arange(4)[None], causal(4))
-    backbone.run_layers(backbone.embed(prompt), 0, backbone.layer_count, place, cache)
-    cache.commit(0, range(4))
-    mask = torch.zeros(1, 1, 5, 9)
-    mask[..., 4:].masked_fill_(~torch.from_numpy(ancestor_mask(parents)), float("-inf"))
-    place = backbone.place(torch.tensor([depths]) + 4, mask)
-    hidden = backbone.run_layers(backbone.embed(tree_ids), 0, backbone.layer_count, place, cache)
+    cache = backbone.new_cache(len(rows), 16)
+    for slot, row in enumerate(rows):
+        count = len(PROMPTS[row])
+        place = backbone.place([np.tri(count, dtype=bool)], [range(count)], [0], slot)
+        layers = backbone.layer_count
+        backbone.run_layers(backbone.embed(PROMPTS[row]), 0, layers, place, cache)
+        cache.commit(slot, range(count))
+    masks = [ancestor_mask(TREES[row][1]) for row in rows]
+    place = backbone.place(masks, [TREES[row][2] for row in rows], cache.lengths)
+    embedded = backbone.embed([token for row in rows for token in TREES[row][0]])
+    hidden = backbone.run_layers(embedded, 0, backbone.layer_count, place, cache)
     logits = backbone.logits(backbone.final_norm(hidden))
-    for path in ((0, 1, 4), (0, 2, 3)):
-        line = torch.cat([prompt, tree_ids[:, list(path)]], dim=1)
-        alone = run_line(backbone, line, 2)
-        assert (logits[0, list(path)] - alone[0, 4:]).abs().max() < 1e-4
+    for slot, row in enumerate(rows):
+        tokens, _, _, paths = TREES[row]
+        for path in paths:
+            line = PROMPTS[row] + [tokens[node] for node in path]
+            alone = run_line(backbone, line, 2)[len(PROMPTS[row]) :]
+            inside = logits[[place.starts[slot] + node for node in path]]
+            assert (inside - alone).abs().max() < 1e-4
 
 
 def test_an_unsupported_family_is_refused_in_one_sentence() -> None:

@@ -49,7 +49,7 @@ def planner(costs: dict[int, float], table: list[list[float]] = TABLE) -> Dynami
 
 def test_free_nodes_make_large_trees_and_dear_ones_small() -> None:
     sizes = [
-        planner({0: 10.0, 10: 10.0 + price}).plan(NO_DRAFTS, deepest=9)[0].size
+        planner({0: 10.0, 10: 10.0 + price}).plan([NO_DRAFTS], [9])[0][0].size
         for price in (0.0, 3.0, 30.0)
     ]
     assert sizes[0] > sizes[1] > sizes[2]
@@ -57,12 +57,12 @@ def test_free_nodes_make_large_trees_and_dear_ones_small() -> None:
 
 def test_useless_heads_lead_to_plain_decoding() -> None:
     """Size 0 is a legal choice: trees that are never accepted must not be paid for."""
-    tree, decision = planner({0: 10.0, 10: 12.0}, [[0.001] * 3] * 2).plan(NO_DRAFTS, 9)
+    [tree], decision = planner({0: 10.0, 10: 12.0}, [[0.001] * 3] * 2).plan([NO_DRAFTS], [9])
     assert tree.size == decision.chosen == 0
 
 
 def test_the_choice_is_the_best_ratio() -> None:
-    _, decision = planner({0: 10.0, 10: 12.0}).plan(NO_DRAFTS, 9)
+    _, decision = planner({0: 10.0, 10: 12.0}).plan([NO_DRAFTS], [9])
     ratio = [
         length / time
         for length, time in zip(decision.expected_lengths, decision.estimated_ms, strict=True)
@@ -72,13 +72,13 @@ def test_the_choice_is_the_best_ratio() -> None:
 
 
 def test_expected_length_is_one_plus_the_values() -> None:
-    tree, decision = planner({0: 10.0, 10: 10.0}).plan(NO_DRAFTS, 9)
+    [tree], decision = planner({0: 10.0, 10: 10.0}).plan([NO_DRAFTS], [9])
     assert decision.expected_lengths[-1] == pytest.approx(sum(tree.values))
 
 
 def test_no_tree_is_deeper_than_the_text_can_grow() -> None:
     for deepest in (0, 1, 2):
-        tree, _ = planner({0: 10.0, 10: 10.0}).plan(NO_DRAFTS, deepest)
+        [tree], _ = planner({0: 10.0, 10: 10.0}).plan([NO_DRAFTS], [deepest])
         assert max(tree.depths) <= deepest
 
 
@@ -88,5 +88,17 @@ def test_contextual_values_follow_the_heads() -> None:
     unsure = Drafts(((1, 2),), ((1, 2),), ((0.2, 0.19),))
     costs = CostModel({0: 10.0, 10: 14.0})
     contextual = DynamicPlanner(AcceptanceEstimator([[0.5, 0.1]]), costs, 63, values="contextual")
-    assert contextual.plan(sure, 9)[0].size == 1
-    assert contextual.plan(unsure, 9)[0].size == 2
+    assert contextual.plan([sure], [9])[0][0].size == 1
+    assert contextual.plan([unsure], [9])[0][0].size == 2
+
+
+def test_rows_share_the_budget_by_value() -> None:
+    """A row whose heads are unsure yields its nodes to one whose next node is worth more."""
+    rich = Drafts(((1, 2, 3),), ((1, 2, 3),), ((0.4, 0.3, 0.2),))
+    poor = Drafts(((1, 2, 3),), ((1, 2, 3),), ((0.02, 0.01, 0.01),))
+    costs = CostModel({0: 10.0, 10: 14.0})
+    contextual = DynamicPlanner(AcceptanceEstimator([[0.5, 0.1]]), costs, 63, values="contextual")
+    trees, decision = contextual.plan([rich, poor], [9, 9])
+    assert [tree.size for tree in trees] == [3, 1]
+    assert decision.chosen == 4
+    assert decision.expected_lengths[0] == 2.0  # each row writes at least one token

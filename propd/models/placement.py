@@ -1,0 +1,119 @@
+"""Where the nodes of a pass stand: rotary angles, cache slots, and who may look at whom."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Placement:
+    """T nodes of R rows, row after row; N is the most nodes of a row.
+
+    The linear layers see the T nodes in one product. Only attention needs a rectangle, (R, N), in
+    which the places beyond a row's own nodes are padding.
+    """
+
+    first_row: int
+    """Cache rows ``first_row`` to ``first_row + R - 1``."""
+    starts: tuple[int, ...]
+    """(R + 1,) first node of each row, and T."""
+    cos: Tensor
+    """(T, 1, head size)."""
+    sin: Tensor
+    mask: Tensor
+    """(R, 1, N, E), added to the scores: 0 where a node may look (its row's past, its ancestors,
+    itself), -inf elsewhere. E is the end of the longest row."""
+    cache_rows: Tensor
+    """(T,)."""
+    cache_slots: Tensor
+    """(T,): past of the row + place in the row."""
+    padded: Tensor | None
+    """(R * N,) the node at each place of the rectangle; None when the rectangle has no padding."""
+    flat: Tensor | None
+    """(T,) the place of each node; None likewise."""
+
+    @property
+    def rows(self) -> int:
+        """R."""
+        return len(self.starts) - 1
+
+    def to_rectangle(self, x: Tensor) -> Tensor:
+        """(T, ...) -> (R, N, ...); padding repeats node 0."""
+        if self.padded is not None:
+            x = x.index_select(0, self.padded)
+        return x.view(self.rows, -1, *x.shape[1:])
+
+    def to_line(self, x: Tensor) -> Tensor:
+        """(R, N, ...) -> (T, ...)."""
+        x = x.flatten(0, 1)
+        return x if self.flat is None else x.index_select(0, self.flat)
+
+
+def place_nodes(
+    table: tuple[Tensor, Tensor],
+    visible: Sequence[np.ndarray],
+    depths: Sequence[Sequence[int]],
+    pasts: Sequence[int],
+    first_row: int,
+) -> Placement:
+    """Place R trees behind their pasts.
+
+    table: cos and sin, each (positions, head size). visible[r]: (n, n) bool, node i sees node j.
+    depths[r]: distance of each node from its root, which stands at position pasts[r].
+    """
+    cos, sin = table
+    counts = [len(row) for row in depths]
+    starts = (0, *accumulate(counts))
+    rows = np.repeat(np.arange(len(counts)), counts)
+    places = np.arange(starts[-1]) - np.asarray(starts)[rows]
+    past = np.asarray(pasts)[rows]
+    positions = torch.from_numpy(np.concatenate([np.asarray(row) for row in depths]) + past)
+    device = cos.device
+    positions = positions.to(device)
+    padded, flat = _rectangle(rows, places, counts)
+    return Placement(
+        first_row=first_row,
+        starts=starts,
+        cos=cos[positions].unsqueeze(1),
+        sin=sin[positions].unsqueeze(1),
+        mask=_mask(visible, pasts, counts, cos.dtype).to(device),
+        cache_rows=torch.from_numpy(rows + first_row).to(device),
+        cache_slots=torch.from_numpy(past + places).to(device),
+        padded=None if padded is None else padded.to(device),
+        flat=None if flat is None else flat.to(device),
+    )
+
+
+def _rectangle(
+    rows: np.ndarray, places: np.ndarray, counts: Sequence[int]
+) -> tuple[Tensor | None, Tensor | None]:
+    widest = max(counts)
+    if min(counts) == widest:
+        return None, None
+    flat = rows * widest + places
+    padded = np.zeros(len(counts) * widest, dtype=np.int64)
+    padded[flat] = np.arange(len(flat))
+    return torch.from_numpy(padded), torch.from_numpy(flat)
+
+
+def _mask(
+    visible: Sequence[np.ndarray],
+    pasts: Sequence[int],
+    counts: Sequence[int],
+    dtype: torch.dtype,
+) -> Tensor:
+    end = max(past + count for past, count in zip(pasts, counts, strict=True))
+    seen = np.zeros((len(counts), 1, max(counts), end), dtype=bool)
+    for row, (past, count) in enumerate(zip(pasts, counts, strict=True)):
+        seen[row, 0, :count, :past] = True
+        seen[row, 0, :count, past : past + count] = visible[row]
+        # A row of the mask without a place to look at would give NaN.
+        seen[row, 0, count:, 0] = True
+    mask = torch.zeros(seen.shape, dtype=dtype)
+    return mask.masked_fill_(~torch.from_numpy(seen), float("-inf"))

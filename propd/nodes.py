@@ -1,0 +1,81 @@
+"""The nodes of a step on their way through the layers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain, pairwise
+
+import numpy as np
+from torch import Tensor
+
+from propd.core import TokenTree
+from propd.models.placement import Placement
+
+
+@dataclass(frozen=True)
+class Nodes:
+    """T nodes of R rows: one tree a row, row after row."""
+
+    trees: tuple[TokenTree, ...]
+    token_ids: tuple[tuple[int, ...], ...]
+    """For each row, the token of each node."""
+    reduced_ids: tuple[tuple[int, ...], ...]
+    """The same in the heads' reduced vocabulary; 0 for roots."""
+    visible: tuple[np.ndarray, ...]
+    """For each row, (n, n) bool: node i sees node j."""
+    hidden: Tensor
+    """(T, H)."""
+    place: Placement
+
+    @property
+    def starts(self) -> tuple[int, ...]:
+        """(R + 1,) first node of each row, and T."""
+        return self.place.starts
+
+    def parents(self) -> list[int]:
+        """(T,) parents over all rows; -1 for roots."""
+        return [
+            parent + start if parent >= 0 else -1
+            for tree, start in zip(self.trees, self.starts, strict=False)
+            for parent in tree.parents
+        ]
+
+    def all_reduced_ids(self) -> list[int]:
+        """(T,)."""
+        return list(chain.from_iterable(self.reduced_ids))
+
+
+def pick(values: Sequence[int], kept: Sequence[int]) -> tuple[int, ...]:
+    """The values at the kept places."""
+    return tuple(values[place] for place in kept)
+
+
+def kept_places(alive: Sequence[bool], starts: Sequence[int]) -> list[list[int]]:
+    """For each row, the places of its living nodes, the root first."""
+    return [
+        [place for place in range(end - start) if alive[start + place]]
+        for start, end in pairwise(starts)
+    ]
+
+
+def survivors(
+    nodes: Nodes, kept: Sequence[Sequence[int]], trees: Sequence[TokenTree], place: Placement
+) -> Nodes:
+    """The kept nodes: hidden states and ancestor masks are sub-sampled, not rebuilt."""
+    flat = [start + node for start, row in zip(nodes.starts, kept, strict=False) for node in row]
+    return Nodes(
+        trees=tuple(trees),
+        token_ids=tuple(pick(ids, row) for ids, row in zip(nodes.token_ids, kept, strict=True)),
+        reduced_ids=tuple(pick(ids, row) for ids, row in zip(nodes.reduced_ids, kept, strict=True)),
+        visible=visible_of(nodes, kept),
+        hidden=nodes.hidden[flat],
+        place=place,
+    )
+
+
+def visible_of(nodes: Nodes, kept: Sequence[Sequence[int]]) -> tuple[np.ndarray, ...]:
+    """Rows and columns of the kept nodes."""
+    return tuple(
+        seen[np.ix_(places, places)] for seen, places in zip(nodes.visible, kept, strict=True)
+    )

@@ -1,0 +1,54 @@
+"""How the model chooses its next token: greedily, or by an exact draw.
+
+Sampling verifies a tree exactly, whatever was drafted or pruned: at each node draw the next token
+from the model's final distribution there, and go down only if that token is a child. The drawn
+tokens are those of plain sampling, so with the same seed they are the same text.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from propd.core import DecodingConfig
+
+
+class Chooser:
+    """Chooses the tokens of one row; owns the row's random numbers."""
+
+    def __init__(self, config: DecodingConfig, seed: int) -> None:
+        self.config = config
+        self._random = torch.Generator().manual_seed(seed)
+
+    @property
+    def greedy(self) -> bool:
+        """Whether the largest logit is taken."""
+        return self.config.temperature == 0
+
+    def draw(self, logits: Tensor) -> int:
+        """A token from the distribution that (V,) logits and the settings give.
+
+        One random number a token, through the cumulated distribution: the same numbers give the
+        same text whatever tree the logits came from.
+        """
+        chances = distribution(logits, self.config).cumsum(-1)
+        number = torch.rand((), generator=self._random, dtype=torch.float64) * chances[-1].cpu()
+        return int(torch.searchsorted(chances, number.to(chances.device), right=True))
+
+
+def distribution(logits: Tensor, config: DecodingConfig) -> Tensor:
+    """(V,) float64 chances after temperature, top-k, min-p and top-p, in this order.
+
+    Temperature must not be 0. Ties at the top-k and top-p borders stay in.
+    """
+    scores = logits.double() / config.temperature
+    if config.top_k and config.top_k < len(scores):
+        scores = scores.masked_fill(scores < scores.topk(config.top_k).values[-1], -torch.inf)
+    chances = scores.softmax(-1)
+    if config.min_p:
+        chances = chances.masked_fill(chances < config.min_p * chances.max(), 0.0)
+    if config.top_p < 1:
+        ranked = chances.sort(descending=True).values
+        inside = ranked.cumsum(-1) - ranked < config.top_p * ranked.sum()
+        chances = chances.masked_fill(chances < ranked[inside][-1], 0.0)
+    return chances / chances.sum()
