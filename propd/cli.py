@@ -60,7 +60,11 @@ def _model_options(parser: argparse.ArgumentParser) -> None:
 
 def _generate_parser(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("prompt", metavar="PROMPT")
-    parser.add_argument("--method", default="propd", help="propd, medusa, bpd or autoregressive")
+    parser.add_argument(
+        "--method",
+        default="propd",
+        help="propd, medusa, bpd, autoregressive, propd-static or propd-unpruned",
+    )
     parser.add_argument("--max-new-tokens", type=int, default=128, metavar="N")
     parser.add_argument("--json", action="store_true", help="print one JSON object at the end")
     parser.add_argument("--show-tree", action="store_true", help="print the tree of each step")

@@ -21,7 +21,7 @@ import transformers
 
 from propd.core import DecodingConfig, RunStats, StepEvent
 from propd.decoding import DecodingSession
-from propd.methods import METHODS, MethodSettings, make_planner, method_settings
+from propd.methods import MethodSettings, make_planner, method_settings
 from propd.models.backbone import Backbone
 from propd.models.heads import Heads
 from propd.models.loading import LoadedModel, end_token_ids, load_pretrained
@@ -174,10 +174,9 @@ class Engine:
             events[event.row].append(event)
         return [_generation(row) for row in events]
 
-    def warm_up(self) -> None:
-        """Measure now what the first dynamic request would otherwise measure: about a second."""
-        for method in METHODS.values():
-            self._cost_model(method)
+    def warm_up(self, method: str = "propd") -> None:
+        """Measure now what the first request of a dynamic method would measure: a second or two."""
+        self._cost_model(method_settings(method))
 
     def _stream(
         self,

@@ -72,6 +72,8 @@ def event_to_json(event: StepEvent) -> dict[str, Any]:
     }
     if event.bonus is not None:
         data["bonus"] = _columns((event.bonus,))
+    if event.rows > 1:
+        data |= {"row": event.row, "rows": event.rows}
     for name in ("finish_reason", "prune_layer", "prune_top_k"):
         if getattr(event, name) is not None:
             data[name] = getattr(event, name)
@@ -253,6 +255,8 @@ def event_from_json(data: Any, where: str = "event") -> StepEvent:
             f"{where}.finish_reason",
             (None, "eos", "length", "cancelled"),
         ),
+        row=read_whole(data.get("row", 0), f"{where}.row"),
+        rows=read_whole(data.get("rows", 1), f"{where}.rows"),
         prune_layer=_maybe(read_whole)(data.get("prune_layer"), f"{where}.prune_layer"),
         prune_top_k=_maybe(read_whole)(data.get("prune_top_k"), f"{where}.prune_top_k"),
         pieces=pieces,

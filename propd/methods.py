@@ -40,6 +40,20 @@ METHODS: dict[str, MethodSettings] = {
             pruning=True,
         ),
         MethodSettings(
+            "propd-static",
+            "ProPD, static tree",
+            f"Ablation, early pruning only: the same tree of {MEDUSA_NODES} nodes, pruned.",
+            tree="fixed",
+            pruning=True,
+        ),
+        MethodSettings(
+            "propd-unpruned",
+            "ProPD, unpruned",
+            "Ablation, dynamic trees only: a size chosen in every step, all of it verified.",
+            tree="dynamic",
+            pruning=False,
+        ),
+        MethodSettings(
             "medusa",
             "Medusa",
             f"The same tree of {MEDUSA_NODES} nodes in every step, all of it verified.",
