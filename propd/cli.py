@@ -1,4 +1,4 @@
-"""The command line: `python -m propd generate|bench|train|doctor`.
+"""The command line: `python -m propd generate|bench|verify-lossless|train|doctor`.
 
 Heavy modules are imported by the command that needs them, so that help and errors come at once.
 """
@@ -10,11 +10,16 @@ import json
 import sys
 from dataclasses import fields
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from propd.core import DecodingConfig, RunStats
-from propd.errors import ProPDError
+from propd.errors import InvalidRequest, ProPDError
+
+if TYPE_CHECKING:
+    from propd.engine import Engine
 
 DEFAULT_MODEL = "smollm2-135m-instruct"
+METHOD_NAMES = "propd, medusa, bpd, autoregressive, propd-static, propd-unpruned"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -39,6 +44,9 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _generate_parser(commands.add_parser("generate", help="answer a prompt"))
     _bench_parser(commands.add_parser("bench", help="compare the methods on this machine"))
+    _lossless_parser(
+        commands.add_parser("verify-lossless", help="compare every text with plain decoding")
+    )
     _train_parser(commands.add_parser("train", help="train draft heads and an early head"))
     doctor = commands.add_parser("doctor", help="what works here, and what to do about the rest")
     doctor.set_defaults(run=_doctor)
@@ -63,7 +71,7 @@ def _generate_parser(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--method",
         default="propd",
-        help="propd, medusa, bpd, autoregressive, propd-static or propd-unpruned",
+        help=f"one of {METHOD_NAMES}",
     )
     parser.add_argument("--max-new-tokens", type=int, default=128, metavar="N")
     parser.add_argument("--json", action="store_true", help="print one JSON object at the end")
@@ -80,6 +88,17 @@ def _bench_parser(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, metavar="DIR", help="write results.json there")
     _model_options(parser)
     parser.set_defaults(run=_bench)
+
+
+def _lossless_parser(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--prompts", type=Path, metavar="FILE", help="JSON lines with 'turns'")
+    parser.add_argument("--limit", type=int, default=20, metavar="K", help="prompts at most")
+    parser.add_argument("--methods", default="bpd,medusa,propd", metavar="A,B")
+    parser.add_argument("--batch-sizes", default="1", metavar="N,M")
+    parser.add_argument("--max-new-tokens", type=int, default=64, metavar="N")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    _model_options(parser)
+    parser.set_defaults(run=_verify_lossless)
 
 
 def _train_parser(parser: argparse.ArgumentParser) -> None:
@@ -100,16 +119,9 @@ def _generate(options: argparse.Namespace) -> int:
     check_config(config)
     check_prompt(options.prompt)
 
-    from propd.engine import load
     from propd.terminal import render_tree, safe
 
-    engine = load(
-        options.model,
-        heads=options.heads,
-        dtype=options.dtype,
-        device=options.device,
-        report=_report,
-    )
+    engine = _load(options)
     texts: list[str] = []
     tokens: list[int] = []
     stats = RunStats()
@@ -148,22 +160,60 @@ def _summary(method: str, stats: RunStats) -> str:
 
 def _bench(options: argparse.Namespace) -> int:
     from propd.benchmark.compare import read_prompts, run_benchmark, table, write_results
-    from propd.engine import load
 
     prompts = read_prompts(options.prompts, options.limit)
-    engine = load(
-        options.model,
-        heads=options.heads,
-        dtype=options.dtype,
-        device=options.device,
-        report=_report,
-    )
+    engine = _load(options)
     methods = [name.strip() for name in options.methods.split(",")]
     results = run_benchmark(engine, methods, prompts, options.max_new_tokens, _report)
     print(table(results))
     if options.out:
         write_results(options.out, engine, results, options.max_new_tokens)
     return 0
+
+
+def _verify_lossless(options: argparse.Namespace) -> int:
+    from propd.benchmark.compare import read_prompts
+    from propd.benchmark.lossless import verify_lossless
+    from propd.requests import check_config, check_rows
+
+    methods = [name.strip() for name in options.methods.split(",")]
+    sizes = _whole_numbers(options.batch_sizes)
+    for method in methods:
+        check_config(DecodingConfig(method=method, max_new_tokens=options.max_new_tokens))
+    for size in sizes:
+        check_rows(size)
+    prompts = read_prompts(options.prompts, options.limit)
+    engine = _load(options)
+    report = verify_lossless(engine, prompts, methods, sizes, options.max_new_tokens, _report)
+    if options.json:
+        print(json.dumps(report.to_json()))
+    else:
+        counts = ("compared", "identical", "near_ties", "different")
+        print(", ".join(f"{getattr(report, name)} {name.replace('_', ' ')}" for name in counts))
+        for difference in report.differences:
+            print(difference)
+    return 1 if report.different else 0
+
+
+def _whole_numbers(text: str) -> list[int]:
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise InvalidRequest(
+            f"'{text}' is no list of whole numbers; write for example 1,4."
+        ) from None
+
+
+def _load(options: argparse.Namespace) -> Engine:
+    from propd.engine import load
+
+    return load(
+        options.model,
+        heads=options.heads,
+        dtype=options.dtype,
+        device=options.device,
+        report=_report,
+    )
 
 
 def _train(options: argparse.Namespace) -> int:
