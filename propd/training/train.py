@@ -22,6 +22,9 @@ RANKS = 10
 """Ranks of each head's table."""
 EARLY_KS = (1, 5, 10, 20, 50, 100, 200)
 IGNORE = -100
+PART = 128
+"""Positions whose logits are alive at once. The logits of a whole batch are so large that the
+allocator returns them to the system each time; fetching the pages anew took half of a step."""
 
 
 @dataclass(frozen=True)
@@ -131,14 +134,22 @@ class HeadTrainer:
         for step, positions in enumerate(self._shuffled()):
             for group in optimizer.param_groups:
                 group["lr"] = plan.learning_rate * _schedule(step / total, plan.warmup)
-            loss = self.loss(self.batch(positions))
             optimizer.zero_grad()
-            loss.backward()
+            loss = self._backward(positions)
             torch.nn.utils.clip_grad_norm_(self.weights.parameters(), 1.0)
             optimizer.step()
-            report(step, loss.item())
+            report(step, loss)
             if (step + 1) % self.steps_per_epoch == 0:
                 save()
+
+    def _backward(self, positions: np.ndarray) -> float:
+        """Gradients of the mean loss, part by part; returns that loss."""
+        total = 0.0
+        for part in np.array_split(positions, math.ceil(len(positions) / PART)):
+            loss = self.loss(self.batch(part)) * (len(part) / len(positions))
+            loss.backward()
+            total += loss.item()
+        return total
 
     def _shuffled(self) -> Iterator[np.ndarray]:
         generator = np.random.default_rng(self.plan.seed)
