@@ -11,7 +11,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 RATE = 0.02
-"""Weight of the newest observation: a memory of about 50 steps."""
+"""Weight of the newest observation in the long run: a memory of about 50 steps."""
+PRIOR_WEIGHT = 20
+"""Observations that the prior counts for: at first the live text counts for more than `RATE`."""
 
 
 class AcceptanceEstimator:
@@ -21,9 +23,12 @@ class AcceptanceEstimator:
         self.table = [list(row) for row in prior]
         """table[d][k]: the chance that rank k of the head for depth d + 1 is right."""
         self.rate = rate
+        self._seen = [0] * len(self.table)
 
     def observe(self, depth: int, rank: int | None) -> None:
         """The true token at this depth (1 is the first) had this rank; None: not in the list."""
-        row = self.table[depth - 1]
+        row, seen = self.table[depth - 1], self._seen[depth - 1]
+        self._seen[depth - 1] += 1
+        rate = max(self.rate, 1 / (PRIOR_WEIGHT + seen + 1))
         for k in range(len(row)):
-            row[k] += self.rate * ((k == rank) - row[k])
+            row[k] += rate * ((k == rank) - row[k])

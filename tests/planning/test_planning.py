@@ -17,6 +17,14 @@ def test_the_estimator_moves_towards_what_it_sees() -> None:
     assert estimator.table == [[0.125, 0.275]]
 
 
+def test_the_prior_gives_way_to_the_text() -> None:
+    """Heads that are right on their own text and wrong on this one must be found out soon."""
+    estimator = AcceptanceEstimator([[0.6, 0.1]])
+    for _ in range(20):
+        estimator.observe(1, None)
+    assert estimator.table[0][0] < 0.6 * 0.52
+
+
 def test_the_estimator_does_not_touch_its_prior() -> None:
     """The prior belongs to the heads, which are shared by all sessions."""
     prior = ((0.5, 0.1),)
