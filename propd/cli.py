@@ -74,6 +74,11 @@ def _generate_parser(parser: argparse.ArgumentParser) -> None:
         help=f"one of {METHOD_NAMES}",
     )
     parser.add_argument("--max-new-tokens", type=int, default=128, metavar="N")
+    parser.add_argument("--temperature", type=float, default=0.0, help="0 is greedy (default)")
+    parser.add_argument("--top-k", type=int, default=0, metavar="K", help="0: all tokens")
+    parser.add_argument("--top-p", type=float, default=1.0, metavar="P")
+    parser.add_argument("--min-p", type=float, default=0.0, metavar="P")
+    parser.add_argument("--seed", type=int, default=0, metavar="S")
     parser.add_argument("--json", action="store_true", help="print one JSON object at the end")
     parser.add_argument("--show-tree", action="store_true", help="print the tree of each step")
     _model_options(parser)
@@ -115,7 +120,15 @@ def _train_parser(parser: argparse.ArgumentParser) -> None:
 def _generate(options: argparse.Namespace) -> int:
     from propd.requests import check_config, check_prompt
 
-    config = DecodingConfig(method=options.method, max_new_tokens=options.max_new_tokens)
+    config = DecodingConfig(
+        method=options.method,
+        max_new_tokens=options.max_new_tokens,
+        temperature=options.temperature,
+        top_k=options.top_k,
+        top_p=options.top_p,
+        min_p=options.min_p,
+        seed=options.seed,
+    )
     check_config(config)
     check_prompt(options.prompt)
 
