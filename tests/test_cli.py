@@ -48,7 +48,7 @@ MISTAKES = [
     (["generate", "abc", "--max-new-tokens", "0"], "The number of new tokens is 0"),
     (["generate", "abc", "--method", "magic"], "There is no method 'magic'"),
     (["generate", "abc", "--temperature", "nan"], "The temperature is nan"),
-    (["generate", "abc", "--top-p", "0"], "The top-p is 0.0; it must be above 0."),
+    (["generate", "abc", "--top-p", "0"], "The top-p is 0; it must be above 0."),
     (["generate", "abc", "--model", "no-such-model"], "no-such-model"),
 ]
 
