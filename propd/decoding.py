@@ -319,9 +319,8 @@ def _outcome(drafts: Drafts, verdict: Verdict) -> Outcome:
     1, 2, ... should have said, whether the tree had it or not.
     """
     truths = [verdict.choices[node] for node in (0, *verdict.acceptance.path)]
+    known = list(zip(truths, drafts.token_ids, drafts.probabilities, strict=False))
     return Outcome(
-        tuple(
-            row.index(truth) if truth in row else None
-            for row, truth in zip(drafts.token_ids, truths, strict=False)
-        )
+        ranks=tuple(row.index(truth) if truth in row else None for truth, row, _ in known),
+        claimed=tuple(chances[0] for _, _, chances in known),
     )

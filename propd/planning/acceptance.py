@@ -27,8 +27,42 @@ class AcceptanceEstimator:
 
     def observe(self, depth: int, rank: int | None) -> None:
         """The true token at this depth (1 is the first) had this rank; None: not in the list."""
-        row, seen = self.table[depth - 1], self._seen[depth - 1]
+        row = self.table[depth - 1]
         self._seen[depth - 1] += 1
-        rate = max(self.rate, 1 / (PRIOR_WEIGHT + seen + 1))
+        rate = _rate(self.rate, self._seen[depth - 1])
         for k in range(len(row)):
             row[k] += rate * ((k == rank) - row[k])
+
+
+class Calibration:
+    """How far the heads' own probabilities can be trusted on this text (ours).
+
+    A head that says 0.8 and is right half as often is corrected to 0.4. Kept for each depth as the
+    ratio of two running means: how often the best guess was right, and how probable the head
+    called it. Owned by one decoding session.
+    """
+
+    def __init__(self, depths: int, rate: float = RATE) -> None:
+        self._right, self._claimed = [0.5] * depths, [0.5] * depths
+        self._seen, self.rate = [0] * depths, rate
+
+    def observe(self, depth: int, right: bool, claimed: float) -> None:
+        """At this depth the best guess was right or not, and the head had called it so probable."""
+        at = depth - 1
+        self._seen[at] += 1
+        rate = _rate(self.rate, self._seen[at])
+        self._right[at] += rate * (right - self._right[at])
+        self._claimed[at] += rate * (claimed - self._claimed[at])
+
+    def corrected(self, probabilities: Sequence[Sequence[float]]) -> list[list[float]]:
+        """The heads' probabilities [depth][rank], corrected; never above 0.99."""
+        ratios = [r / c for r, c in zip(self._right, self._claimed, strict=True)]
+        return [
+            [min(0.99, ratio * chance) for chance in row]
+            for ratio, row in zip(ratios, probabilities, strict=False)
+        ]
+
+
+def _rate(lasting: float, seen: int) -> float:
+    """Weight of the newest observation: larger while few were seen."""
+    return max(lasting, 1 / (PRIOR_WEIGHT + seen))

@@ -8,7 +8,7 @@ from itertools import accumulate
 from typing import Literal, Protocol
 
 from propd.core import SizeDecision, TokenTree
-from propd.planning.acceptance import AcceptanceEstimator
+from propd.planning.acceptance import AcceptanceEstimator, Calibration
 from propd.planning.cost import CostModel
 from propd.tree.growth import grow, prefix
 from propd.tree.topology import limit_depth
@@ -36,6 +36,8 @@ class Outcome:
     ranks: tuple[int | None, ...]
     """``ranks[d]``: the rank that the true token at depth d + 1 had in its head's list (None: not
     in it), as deep as the truth is known."""
+    claimed: tuple[float, ...]
+    """``claimed[d]``: the probability that the head for depth d + 1 gave its best guess."""
 
 
 class Planner(Protocol):
@@ -95,6 +97,7 @@ class DynamicPlanner:
         values: Literal["rank", "contextual"] = "rank",
     ) -> None:
         self.estimator, self.cost, self.values = estimator, cost, values
+        self.calibration = Calibration(len(estimator.table))
         self.sizes = tuple(size for size in SIZES if size <= max_nodes)
         self.max_nodes = self.sizes[-1]
 
@@ -136,13 +139,16 @@ class DynamicPlanner:
 
     def largest(self, drafts: Drafts, deepest: int) -> TokenTree:
         """The best tree of the greatest size; its prefixes are the best trees of all sizes."""
-        by_rank = self.values == "rank"
-        chances = self.estimator.table if by_rank else drafts.probabilities
+        chances = self.estimator.table
+        if self.values == "contextual":
+            chances = self.calibration.corrected(drafts.probabilities)
         return grow(chances[: max(deepest, 0)], self.max_nodes)
 
     def learn(self, nodes: int, outcomes: Sequence[Outcome], milliseconds: float) -> None:
         """Update the chances of the ranks and the cost of the size."""
         for outcome in outcomes:
-            for depth, rank in enumerate(outcome.ranks, start=1):
+            pairs = zip(outcome.ranks, outcome.claimed, strict=True)
+            for depth, (rank, claimed) in enumerate(pairs, start=1):
                 self.estimator.observe(depth, rank)
+                self.calibration.observe(depth, rank == 0, claimed)
         self.cost.observe(nodes + len(outcomes) - 1, milliseconds)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from propd.planning.acceptance import AcceptanceEstimator
+from propd.planning.acceptance import AcceptanceEstimator, Calibration
 from propd.planning.cost import CostModel
 from propd.planning.planner import NO_DRAFTS, Drafts, DynamicPlanner
 
@@ -49,6 +49,23 @@ def test_recent_sizes_weigh_more() -> None:
 def test_the_slope_is_never_negative() -> None:
     """Noise may make a larger tree look cheaper; believing it would grow trees without end."""
     assert CostModel({0: 20.0, 8: 10.0}).coefficients()[1] == 0.0
+
+
+def test_boastful_heads_are_corrected() -> None:
+    """Heads trained on other text claim too much; trees sized by their word would be too large."""
+    calibration = Calibration(2)
+    assert calibration.corrected([[0.8, 0.1]]) == [[0.8, 0.1]]
+    for step in range(400):
+        calibration.observe(1, right=step % 2 == 0, claimed=0.9)
+    (row,) = calibration.corrected([[0.9, 0.09]])
+    assert row == pytest.approx([0.5, 0.05], abs=0.05)
+
+
+def test_modest_heads_never_become_certain() -> None:
+    calibration = Calibration(1)
+    for _ in range(400):
+        calibration.observe(1, right=True, claimed=0.3)
+    assert calibration.corrected([[0.9, 0.1]])[0][0] == 0.99
 
 
 def planner(costs: dict[int, float], table: list[list[float]] = TABLE) -> DynamicPlanner:
