@@ -113,7 +113,8 @@ def _train_parser(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--batch", type=int, default=1024, help="positions a step")
     parser.add_argument("--learning-rate", type=float, default=1.5e-3)
-    _model_options(parser)
+    parser.add_argument("--model", default=DEFAULT_MODEL, help="name, folder or Hub id")
+    parser.add_argument("--device", default="auto", help="where the backbone runs")
     parser.set_defaults(run=_train)
 
 

@@ -8,8 +8,11 @@ from propd.core import Milliseconds
 
 
 class StepWatch:
-    """Measures the phases of one step. Reading a result from the device ends a phase, so the
-    watch needs no synchronisation of its own and does not change what it times."""
+    """Measures the phases of one step, without waiting for the device.
+
+    On a CPU each phase has its own time. On a GPU the time of a phase that reads no result (early
+    layers without pruning, late layers, commit) shows up in the next one that does.
+    """
 
     def __init__(self) -> None:
         self._last = perf_counter()

@@ -98,7 +98,7 @@ class Node:
     final_probability: float | None = None
     """The model's own probability, given the path; None when pruned or not recorded."""
     choice_id: int | None = None
-    """The token the model itself puts after this node; None when pruned."""
+    """The token the model itself puts after this node; None when pruned or not drawn."""
     text: str = ""
     """Readable form of ``token_id``; filled by `propd.engine`."""
     choice_text: str = ""

@@ -19,7 +19,7 @@ from propd.errors import InvalidRequest
 from propd.events import StepOutcome, StepRecord, Verdict, build_event, final_probabilities
 from propd.methods import MethodSettings
 from propd.models.backbone import Backbone
-from propd.models.heads import Heads
+from propd.models.heads import RANKS, Heads
 from propd.models.placement import Placement
 from propd.nodes import Nodes, kept_places, survivors, visible_of
 from propd.planning.planner import NO_DRAFTS, Drafts, Outcome, Planner
@@ -29,8 +29,6 @@ from propd.tree.pruning import Pruning, prune_top_k
 from propd.tree.sampling import Chooser
 from propd.tree.topology import ROOT_ONLY, ancestor_mask, inner_nodes, select
 
-RANKS = 10
-"""Guesses a head may put into the tree at one depth (Medusa's TOPK)."""
 PREFILL_CHUNK = 512
 
 
@@ -44,6 +42,8 @@ class Row:
     root: int = -1
     hidden: Tensor = field(default_factory=lambda: torch.empty(0))
     """(H,) final hidden state of the last kept token."""
+    began: float = 0.0
+    """Seconds of the session's clock when it joined."""
     index: int = 0
     finish_reason: FinishReason | None = None
 
@@ -107,7 +107,8 @@ class DecodingSession:
         remaining = min(self.config.max_new_tokens, room - len(prompt))
         if remaining < 1:
             raise prompt_too_long(f"{len(prompt):,} tokens", room)
-        row = Row(number, remaining, Chooser(self.config, self.config.seed + number))
+        chooser = Chooser(self.config, self.config.seed + number)
+        row = Row(number, remaining, chooser, began=self.clock.seconds)
         final = self._read(prompt, slot)
         watch.lap("late")
         self.rows.append(row)
@@ -153,6 +154,7 @@ class DecodingSession:
         watch.lap("verify")
         pasts = list(self.cache.lengths)
         self._commit(kept, final, verdicts)
+        watch.lap("commit")
         self.planner.learn(
             sum(tree.size for tree in trees),
             [_outcome(row, v) for row, v in zip(drafts, verdicts, strict=True)],
@@ -269,7 +271,7 @@ class DecodingSession:
         events = []
         for slot, row in enumerate(self.rows):
             record = step.record(slot, self._final_probabilities(step.kept, slot, logits))
-            if self.prunes:
+            if record.early_ranks is not None and record.tree.size:
                 record = replace(record, prune_layer=self.prune_layer, prune_top_k=self.top_k)
             events.append(self._tell(row, record, rows=len(self.rows)))
         return events
@@ -287,7 +289,7 @@ class DecodingSession:
         return chances
 
     def _tell(self, row: Row, record: StepRecord, rows: int) -> StepEvent:
-        event = build_event(record, row.index, self.clock.seconds, row.finish_reason)
+        event = build_event(record, row.index, self.clock.seconds - row.began, row.finish_reason)
         row.index += 1
         return replace(event, row=row.number, rows=rows)
 
@@ -318,7 +320,10 @@ def _outcome(drafts: Drafts, verdict: Verdict) -> Outcome:
     What the model put after the root and after each accepted node is what the heads for depths
     1, 2, ... should have said, whether the tree had it or not.
     """
-    truths = [verdict.choices[node] for node in (0, *verdict.acceptance.path)]
+    acceptance = verdict.acceptance
+    truths = [verdict.choices[node] for node in (0, *acceptance.path)]
+    if acceptance.bonus is None:
+        truths.pop()  # what stands after an end token was never written
     known = list(zip(truths, drafts.token_ids, drafts.probabilities, strict=False))
     return Outcome(
         ranks=tuple(row.index(truth) if truth in row else None for truth, row, _ in known),

@@ -21,7 +21,8 @@ import transformers
 
 from propd.core import DecodingConfig, RunStats, StepEvent
 from propd.decoding import DecodingSession
-from propd.methods import MethodSettings, make_planner, method_settings
+from propd.errors import InvalidRequest
+from propd.methods import MethodSettings, check_heads, make_planner, method_settings
 from propd.models.backbone import Backbone
 from propd.models.heads import Heads
 from propd.models.loading import LoadedModel, end_token_ids, load_pretrained
@@ -156,6 +157,10 @@ class Engine:
         check_config(config)
         check_rows(max_rows)
         method = method_settings(config.method)
+        if not prompts:
+            raise InvalidRequest("There is no prompt; give at least one.")
+        if method.tree != "root":
+            check_heads(method, self.heads.config if self.heads else None)
         prompt_ids = [self.encode(prompt) for prompt in prompts]
         return self._stream(prompt_ids, method, config, min(max_rows, len(prompts)))
 

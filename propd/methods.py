@@ -12,7 +12,7 @@ from propd.planning.acceptance import AcceptanceEstimator
 from propd.planning.cost import CostModel
 from propd.planning.planner import DynamicPlanner, FixedPlanner, Planner
 from propd.tree.growth import grow
-from propd.tree.topology import ROOT_ONLY, chain
+from propd.tree.topology import ROOT_ONLY
 
 MEDUSA_NODES = 63
 
@@ -85,19 +85,26 @@ def method_settings(name: str) -> MethodSettings:
     return METHODS[name]
 
 
+def check_heads(settings: MethodSettings, heads: HeadsConfig | None) -> HeadsConfig:
+    """The heads, which this method cannot do without."""
+    if heads is None:
+        raise InvalidRequest(
+            f"The method '{settings.name}' needs draft heads and this model has none; "
+            "use autoregressive, or train heads with 'python -m propd train'."
+        )
+    return heads
+
+
 def make_planner(
     settings: MethodSettings, heads: HeadsConfig | None, config: DecodingConfig, cost: CostModel
 ) -> Planner:
     """The planner that a method runs with. ``heads`` may be None for plain decoding only."""
     if settings.tree == "root":
         return FixedPlanner(ROOT_ONLY)
-    if heads is None:
-        raise InvalidRequest(
-            f"The method '{settings.name}' needs draft heads and this model has none; "
-            "use autoregressive, or train heads with 'python -m propd train'."
-        )
+    heads = check_heads(settings, heads)
     if settings.tree == "chain":
-        return FixedPlanner(chain(heads.draft_heads))
+        # the best guess of each head, one after another
+        return FixedPlanner(grow([row[:1] for row in heads.acceptance_table], heads.draft_heads))
     if settings.tree == "fixed":
         # as Medusa's gen_results.py: grown once, offline, from measured rank accuracies
         return FixedPlanner(grow(heads.acceptance_table, MEDUSA_NODES))

@@ -6,7 +6,7 @@ from propd.core import DecodingConfig
 from propd.errors import InvalidRequest
 from propd.methods import method_settings
 
-MAX_TREE = 256
+MAX_TREE = 63
 """Largest tree a request may ask for."""
 
 
@@ -48,6 +48,7 @@ def _check_sampling(config: DecodingConfig) -> None:
         "top-p": (config.top_p, 0, 1),
         "min-p": (config.min_p, 0, 1),
         "top-k": (config.top_k, 0, 10**6),
+        "seed": (config.seed, 0, 2**31 - 1),
     }
     for name, (value, low, high) in limits.items():
         if not low <= value <= high:

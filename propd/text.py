@@ -27,20 +27,26 @@ class IncrementalDecoder:
     def push(self, token_id: int) -> str:
         """The piece of the next token."""
         self._ids.append(token_id)
-        before = self._decode(self._ids[self._start : self._told])
-        after = self._decode(self._ids[self._start :])
-        waiting = len(self._ids) - self._told
-        if after.endswith(BROKEN) and waiting < LONGEST_CHARACTER:
-            return ""
-        self._start, self._told = self._told, len(self._ids)
+        piece = ""
+        while True:
+            before = self._decode(self._ids[self._start : self._told])
+            after = self._decode(self._ids[self._start :])
+            if not after.endswith(BROKEN):
+                return piece + self._tell(before, after, len(self._ids))
+            if len(self._ids) - self._told < LONGEST_CHARACTER:
+                return piece
+            # The first waiting token never becomes a character: tell it as it is, and look on.
+            first = self._decode(self._ids[self._start : self._told + 1])
+            piece += self._tell(before, first, self._told + 1)
+
+    def _tell(self, before: str, after: str, end: int) -> str:
+        self._start, self._told = self._told, end
         return after[len(before) :]
 
     def flush(self) -> str:
         """What is left when no further token comes: perhaps a broken character."""
         before = self._decode(self._ids[self._start : self._told])
-        rest = self._decode(self._ids[self._start :])[len(before) :]
-        self._start, self._told = self._told, len(self._ids)
-        return rest
+        return self._tell(before, self._decode(self._ids[self._start :]), len(self._ids))
 
     def _decode(self, ids: Sequence[int]) -> str:
         return str(

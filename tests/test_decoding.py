@@ -16,6 +16,7 @@ from propd.models.heads import Heads
 from propd.planning.cost import CostModel
 from propd.planning.planner import Planner
 from tests.conftest import tiny_heads, tiny_transformer
+from tests.models.test_backbone import run_line
 
 PROMPTS = [[1, 2, 3], [7], [11, 5, 11, 5, 11, 5], list(range(30))]
 COSTS = {0: 10.0, 63: 12.0}  # trees are cheap, so that dynamic methods draft large ones
@@ -217,15 +218,22 @@ def test_events_tell_one_story(backbone: Backbone, heads: Heads) -> None:
 
 
 def test_final_probabilities_are_those_of_the_model(backbone: Backbone, heads: Heads) -> None:
-    """They sum to at most one among siblings, and the accepted child has the largest."""
-    events = decode(backbone, heads, [2, 9], "medusa", max_new_tokens=20, record_probabilities=True)
-    told = 0
+    """Each equals the softmax of the model's logits after the node's own path, read as a line."""
+    prompt = [2, 9]
+    events = decode(backbone, heads, prompt, "medusa", max_new_tokens=12, record_probabilities=True)
+    text, told = prompt + list(events[0].token_ids), 0
     for event in events[1:]:
-        for parent in range(len(event.nodes)):
-            below = [n.final_probability for n in event.nodes if n.parent == parent]
-            assert sum(p for p in below if p is not None) <= 1 + 1e-5
-            told += len(below)
-    assert told > 50
+        for node in event.nodes[1:]:
+            path, up = [], node.parent
+            while up > 0:
+                path.insert(0, event.nodes[up].token_id)
+                up = event.nodes[up].parent
+            with torch.inference_mode():
+                law = run_line(backbone, text + path, 2)[-1].softmax(-1)
+            assert node.final_probability == pytest.approx(float(law[node.token_id]), abs=1e-4)
+            told += 1
+        text += event.token_ids
+    assert told > 100
 
 
 def batch(

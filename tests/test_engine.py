@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -48,7 +49,8 @@ def test_the_first_step_of_a_dynamic_tree_knows_measured_costs(engine: propd.Eng
     """Without a measured start the first sizes would be a guess."""
     event = engine.generate("abc", max_new_tokens=4, ignore_eos=True).events[1]
     base, _slope = event.decision.cost_coefficients
-    assert base > 0
+    assert 0 < base != 1.0  # 1.0 is the line of a model that has seen nothing
+    assert set(engine._costs["propd"]) == {0, 4, 8, 16, 32, 63}
     assert event.decision.reason in ("best", "end")
     assert len(event.decision.estimated_ms) == len(event.decision.sizes)
 
@@ -83,9 +85,11 @@ def test_time_of_the_consumer_is_not_counted(engine: propd.Engine) -> None:
     ("settings", "sentence"),
     [
         ({"max_new_tokens": 0}, "The number of new tokens is 0; it must be at least 1."),
-        ({"method": "magic"}, "There is no method 'magic'; use one of propd, medusa"),
+        ({"method": "magic"}, "There is no method 'magic'; use one of propd, "),
         ({"max_nodes": 0}, "The largest tree is 0 nodes"),
         ({"prune_top_k": 0}, "The pruning top-k is 0"),
+        ({"seed": 2**64}, "The seed is 18446744073709551616"),
+        ({"temperature": -1.0}, "The temperature is -1.0"),
     ],
 )
 def test_bad_settings_get_one_sentence(
@@ -111,7 +115,7 @@ def test_without_heads_only_plain_decoding_runs(tiny_folder: Path) -> None:
     engine = propd.load(str(tiny_folder))
     assert engine.generate("abc", method="autoregressive", max_new_tokens=3).token_ids
     with pytest.raises(InvalidRequest, match="needs draft heads and this model has none"):
-        list(engine.stream("abc", method="propd"))
+        engine.stream("abc", method="propd")
 
 
 def test_heads_of_another_model_are_refused(tiny_folder: Path, tmp_path: Path) -> None:
@@ -121,3 +125,34 @@ def test_heads_of_another_model_are_refused(tiny_folder: Path, tmp_path: Path) -
     (tmp_path / "config.json").write_text(text.replace("propd-heads/1", "propd-heads/9"))
     with pytest.raises(ModelUnavailable, match="cannot be read"):
         propd.load(str(tiny_folder), heads=str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "sentence"),
+    [
+        ("prune_layer", 12, "layer of the early head is 12 and must be 1 to 4"),
+        ("vocabulary_size", 99, "vocabulary is 99 and must be 257"),
+        ("acceptance_table", [[0.1] * 12] * 4, "number of ranks in the table is 12"),
+        ("acceptance_table", [], "number of heads in the table is 0"),
+    ],
+)
+def test_heads_that_do_not_fit_are_refused(
+    tiny_folder: Path, tmp_path: Path, field: str, value: object, sentence: str
+) -> None:
+    """They would crash inside the loop, long after the door."""
+    config = json.loads((tiny_folder / "heads" / "config.json").read_text())
+    for name in ("draft.safetensors", "early.safetensors"):
+        (tmp_path / name).write_bytes((tiny_folder / "heads" / name).read_bytes())
+    (tmp_path / "config.json").write_text(json.dumps({**config, field: value}))
+    with pytest.raises(ModelUnavailable, match=sentence):
+        propd.load(str(tiny_folder), heads=str(tmp_path))
+
+
+def test_no_prompts_are_refused(engine: propd.Engine) -> None:
+    with pytest.raises(InvalidRequest, match="There is no prompt"):
+        engine.generate_batch([])
+
+
+def test_a_row_that_waited_is_not_charged_for_it(engine: propd.Engine) -> None:
+    runs = engine.generate_batch(["abc"] * 6, max_new_tokens=20, max_rows=1)
+    assert runs[-1].stats.seconds < 3 * runs[0].stats.seconds + 0.1

@@ -1,5 +1,7 @@
 """Text comes whole: pieces joined are the text, and no piece holds half a character."""
 
+import random
+
 import pytest
 from transformers import PreTrainedTokenizerFast
 
@@ -39,6 +41,18 @@ def test_bytes_that_are_no_text_do_not_block_the_stream(
     decoder = IncrementalDecoder(byte_tokenizer)
     text = "".join(decoder.push(t) for t in broken + byte_tokenizer("ok then")["input_ids"])
     assert text.endswith("ok then")
+
+
+def test_pieces_are_the_text_of_any_bytes(byte_tokenizer: PreTrainedTokenizerFast) -> None:
+    """Broken bytes before a good character must not swallow it; whatever a model may write."""
+    generator = random.Random(0)
+    letters = [byte_tokenizer(text)["input_ids"] for text in ("a", "é", "日", "😀", " ")]
+    for _ in range(300):
+        ids = [t for _ in range(8) for t in generator.choice(letters)[: generator.randint(1, 4)]]
+        decoder = IncrementalDecoder(byte_tokenizer)
+        joined = "".join(decoder.push(token) for token in ids) + decoder.flush()
+        whole = byte_tokenizer.decode(ids, skip_special_tokens=True)
+        assert joined.replace(BROKEN, "") == whole.replace(BROKEN, "")
 
 
 def test_lone_bytes_are_named(byte_tokenizer: PreTrainedTokenizerFast) -> None:

@@ -45,13 +45,22 @@ class MethodResult:
 
 def read_prompts(path: Path | None, limit: int) -> list[str]:
     """The first prompts of a JSON-lines file (first entry of ``turns``), or our own."""
+    if limit < 1:
+        raise InvalidRequest(f"The limit is {limit} prompts; it must be at least 1.")
     if path is None:
         return list(PROMPTS[:limit])
+    prompts = _read_file(path)[:limit]
+    if not prompts:
+        raise InvalidRequest(f"{path} holds no prompts; it must be JSON lines with a list 'turns'.")
+    return prompts
+
+
+def _read_file(path: Path) -> list[str]:
     try:
         if path.stat().st_size > MAX_FILE_BYTES:
             raise InvalidRequest(f"{path} is larger than {MAX_FILE_BYTES:,} bytes; split it.")
         lines = path.read_text(encoding="utf-8").splitlines()
-        return [str(json.loads(line)["turns"][0]) for line in lines if line.strip()][:limit]
+        return [str(json.loads(line)["turns"][0]) for line in lines if line.strip()]
     except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
         raise InvalidRequest(
             f"{path} holds no prompts ({error}); it must be JSON lines with a list 'turns'."
@@ -68,7 +77,7 @@ def run_benchmark(
     """Run every method on every prompt; plain decoding always runs, as the reference."""
     for name in methods:
         method_settings(name)
-    names = ["autoregressive", *(name for name in methods if name != "autoregressive")]
+    names = list(dict.fromkeys(["autoregressive", *methods]))
     runs: dict[str, list[Generation]] = {name: [] for name in names}
     for name in names:  # warm-up, not counted
         engine.generate(prompts[0], method=name, max_new_tokens=8)

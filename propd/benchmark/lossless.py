@@ -14,7 +14,7 @@ from propd.engine import Engine
 
 @dataclass(frozen=True)
 class Difference:
-    """The first place where a text left plain decoding."""
+    """The first place where a text left plain decoding; what follows it is not judged."""
 
     method: str
     batch_size: int
@@ -30,7 +30,7 @@ class Difference:
     @property
     def near_tie(self) -> bool:
         """Whether noise alone can explain it: each of two logits may move by the noise."""
-        return self.gap <= 2 * self.noise
+        return abs(self.gap) <= 2 * self.noise
 
 
 @dataclass(frozen=True)

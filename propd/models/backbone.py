@@ -132,7 +132,8 @@ class Backbone:
         rows, _, widest, size = queries.shape
         queries = queries.reshape(rows, self.kv_heads, -1, size)
         mixed = F.scaled_dot_product_attention(queries, keys, values, attn_mask=mask)
-        mixed = mixed.view(rows, self.query_heads, widest, size).transpose(1, 2)
+        # reshape, not view: on a GPU the attention kernel may store its result transposed
+        mixed = mixed.reshape(rows, self.query_heads, widest, size).transpose(1, 2)
         return layer.output(place.to_line(mixed.reshape(rows, widest, -1)))
 
     def _rms_norm(self, x: Tensor, weight: Tensor) -> Tensor:

@@ -24,6 +24,8 @@ from propd.models.backbone import Backbone
 from propd.models.linear import Linear
 
 FORMAT = "propd-heads/1"
+RANKS = 10
+"""Guesses a head may put into the tree at one depth (Medusa's TOPK)."""
 DRAFT, EARLY, CONFIG = "draft.safetensors", "early.safetensors", "config.json"
 """Two files, so that each stays below the 10 MB that a plain git host takes."""
 
@@ -50,6 +52,9 @@ class HeadsConfig:
     training: dict[str, object]
     """Data, steps, command and date, for the model card."""
     format: str = FORMAT
+
+
+_UNREADABLE = (OSError, LookupError, TypeError, ValueError, RuntimeError, SafetensorError)
 
 
 class ResidualBlock(nn.Module):
@@ -124,7 +129,14 @@ class Heads:
             token_map = tensors.pop("token_map").long()
             weights = HeadWeights(config)
             weights.load_state_dict(tensors)
-        except (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
+        except (
+            OSError,
+            LookupError,
+            TypeError,
+            ValueError,
+            RuntimeError,
+            SafetensorError,
+        ) as error:
             raise ModelUnavailable(
                 f"The heads in {folder} cannot be read ({error}); train or fetch them anew."
             ) from error
@@ -144,8 +156,8 @@ def save_heads(folder: Path, config: HeadsConfig, weights: HeadWeights, token_ma
 
 def _read_config(path: Path) -> HeadsConfig:
     raw = json.loads(path.read_text())
-    if raw.get("format") != FORMAT:
-        raise ValueError(f"format {raw.get('format')!r}, expected {FORMAT!r}")
+    if not isinstance(raw, dict) or raw.get("format") != FORMAT:
+        raise ValueError(f"it does not say format {FORMAT!r}")
     raw["acceptance_table"] = tuple(tuple(row) for row in raw["acceptance_table"])
     return HeadsConfig(**raw)
 
@@ -157,16 +169,24 @@ def _check_fit(
     token_map: Tensor,
     backbone: Backbone,
 ) -> None:
-    if config.hidden_size != backbone.hidden_size:
-        raise ModelUnavailable(
-            f"The heads in {folder} are made for hidden size {config.hidden_size}, the model has "
-            f"{backbone.hidden_size}; use the heads of this model."
-        )
-    if int(token_map.min()) < 0 or int(token_map.max()) >= backbone.vocabulary_size:
-        raise ModelUnavailable(
-            f"The heads in {folder} name token {int(token_map.max())}, the model knows "
-            f"{backbone.vocabulary_size}; use the heads of this model."
-        )
+    table, known = config.acceptance_table, backbone.vocabulary_size
+    checks = (
+        ("hidden size", config.hidden_size, backbone.hidden_size, backbone.hidden_size),
+        ("vocabulary", config.vocabulary_size, known, known),
+        ("reduced vocabulary", len(token_map), RANKS, known),
+        ("smallest token", int(token_map.min()), 0, known - 1),
+        ("largest token", int(token_map.max()), 0, known - 1),
+        ("layer of the early head", config.prune_layer, 1, backbone.layer_count - 1),
+        ("number of heads in the table", len(table), config.draft_heads, config.draft_heads),
+        *(("number of ranks in the table", len(row), RANKS, RANKS) for row in table),
+    )
+    for what, given, low, high in checks:
+        if not low <= given <= high:
+            wanted = str(low) if low == high else f"{low} to {high}"
+            raise ModelUnavailable(
+                f"The heads in {folder} do not fit the model: {what} is {given} and must be "
+                f"{wanted}; use the heads of this model."
+            )
     if not all(torch.isfinite(tensor).all() for tensor in tensors.values()):
         raise ModelUnavailable(
             f"The heads in {folder} hold numbers that are not finite; train or fetch them anew."

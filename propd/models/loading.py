@@ -124,9 +124,8 @@ def resolve_dtype(
 def resolve_device(device: torch.device | str) -> torch.device:
     """The device to compute on; ``auto`` takes a GPU when PyTorch sees one."""
     if device == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda")
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+        # not mps: it has no float64, which probabilities are told and drawn in
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         place = torch.device(device)
     except RuntimeError as error:

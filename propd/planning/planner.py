@@ -98,8 +98,8 @@ class DynamicPlanner:
     ) -> None:
         self.estimator, self.cost, self.values = estimator, cost, values
         self.calibration = Calibration(len(estimator.table))
-        self.sizes = tuple(size for size in SIZES if size <= max_nodes)
-        self.max_nodes = self.sizes[-1]
+        self.sizes = (*(size for size in SIZES if size < max_nodes), max_nodes)
+        self.max_nodes = max_nodes
 
     def plan(
         self, drafts: Sequence[Drafts], deepest: Sequence[int]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from propd.errors import InvalidRequest
 from propd.models.backbone import Backbone
 from propd.models.heads import HeadsConfig
 from propd.training.card import write_card
@@ -31,6 +32,7 @@ def train_heads(
 ) -> HeadsConfig:
     """Cache hidden states, train, measure, and write weights, config and card after each epoch."""
     corpus = Corpus.load(data)
+    _check(corpus, plan)
     began = time.monotonic()
     states = cache_hidden_states(backbone, corpus, cache, plan.prune_layer, _cache_progress(say))
     trainer = HeadTrainer(backbone, corpus, states, plan, base_model, end_tokens)
@@ -63,6 +65,21 @@ def train_heads(
 
     trainer.train(report, save)
     return trainer.config
+
+
+def _check(corpus: Corpus, plan: TrainingPlan) -> None:
+    """Refuse now what would fail, or train nothing, after hours of hidden states."""
+    kept, held_out = corpus.split()
+    positions = sum(len(corpus.answer_positions(i)) for i in kept)
+    if not held_out:
+        raise InvalidRequest(f"The text has {len(corpus)} answers; training needs at least 20.")
+    if not 0 < plan.batch <= positions:
+        raise InvalidRequest(
+            f"The batch is {plan.batch} positions; it must be between 1 and the {positions} of "
+            "the training text."
+        )
+    if plan.epochs < 1:
+        raise InvalidRequest(f"The number of epochs is {plan.epochs}; it must be at least 1.")
 
 
 def _cache_progress(say: Say) -> Callable[[int, int], None]:

@@ -65,7 +65,7 @@ class Corpus:
     def frequent_tokens(self, count: int, always: tuple[int, ...] = ()) -> np.ndarray:
         """The ``count`` most frequent answer tokens, ascending ids, end tokens among them."""
         answers = [self.sequence(i)[self.prompt_lengths[i] :] for i in self.split()[0]]
-        size = max(max(always, default=0) + 1, count)
+        size = max(always, default=0) + 1
         frequency = np.bincount(np.concatenate(answers), minlength=size).astype(np.float64)
         frequency[list(always)] = np.inf
         return np.sort(np.argsort(-frequency, kind="stable")[:count])

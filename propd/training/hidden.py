@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -36,7 +37,7 @@ def cache_hidden_states(
     folder.mkdir(parents=True, exist_ok=True)
     progress = folder / "progress.json"
     shape = (len(corpus.tokens), backbone.hidden_size)
-    key = {"shape": list(shape), "prune_layer": prune_layer}
+    key = {"shape": list(shape), "prune_layer": prune_layer, "of": _digest(backbone, corpus)}
     state = json.loads(progress.read_text()) if progress.exists() else {}
     done = state["done"] if state.get("key") == key else 0
     mode = "r+" if done else "w+"
@@ -51,6 +52,14 @@ def cache_hidden_states(
             progress.write_text(json.dumps({"key": key, "done": index + 1}))
         report(index + 1, len(corpus))
     return HiddenStates(final, early)
+
+
+def _digest(backbone: Backbone, corpus: Corpus) -> str:
+    """Tells models and texts apart, so that states of another one are not taken for these."""
+    digest = hashlib.sha256(corpus.tokens.tobytes())
+    for weight in (backbone.norm, *(layer.mlp_norm for layer in backbone.layers)):
+        digest.update(weight.float().cpu().numpy().tobytes())
+    return digest.hexdigest()
 
 
 @torch.inference_mode()

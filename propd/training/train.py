@@ -14,12 +14,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from propd.models.backbone import Backbone
-from propd.models.heads import HeadsConfig, HeadWeights, save_heads
+from propd.models.heads import RANKS, HeadsConfig, HeadWeights, save_heads
 from propd.training.corpus import Corpus
 from propd.training.hidden import HiddenStates
 
-RANKS = 10
-"""Ranks of each head's table."""
 EARLY_KS = (1, 5, 10, 20, 50, 100, 200)
 IGNORE = -100
 PART = 128
@@ -78,12 +76,13 @@ class HeadTrainer:
         self.token_map = torch.from_numpy(corpus.frequent_tokens(plan.vocabulary, end_tokens))
         self.reduced = torch.full((backbone.vocabulary_size,), IGNORE)
         self.reduced[self.token_map] = torch.arange(len(self.token_map))
-        self.embedding = backbone.embedding.float()
-        self.output = backbone.lm_head_weight[self.token_map].float()
+        # the heads are small: they train on the CPU, wherever the backbone ran
+        self.embedding = backbone.embedding.float().cpu()
+        self.output = backbone.lm_head_weight.cpu()[self.token_map].float()
         self.config = _shape(plan, backbone, base_model)
         torch.manual_seed(plan.seed)
         self.weights = HeadWeights(self.config)
-        self.weights.early_norm.data.copy_(backbone.norm)  # a good place to begin
+        self.weights.early_norm.data.copy_(backbone.norm.cpu())  # a good place to begin
         kept, held_out = corpus.split()
         self.train_positions = np.concatenate([corpus.answer_positions(i) for i in kept])
         self.test_positions = np.concatenate([corpus.answer_positions(i) for i in held_out])

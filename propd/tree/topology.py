@@ -34,16 +34,6 @@ def inner_nodes(parents: Sequence[int]) -> list[int]:
     return sorted(set(parents) - {-1})
 
 
-def chain(length: int) -> TokenTree:
-    """The best guess of each head, one after another (blockwise parallel decoding)."""
-    return TokenTree(
-        parents=tuple(range(-1, length)),
-        ranks=(0,) * (length + 1),
-        depths=tuple(range(length + 1)),
-        values=(1.0,) * (length + 1),
-    )
-
-
 def select(tree: TokenTree, kept: Sequence[int]) -> TokenTree:
     """The tree of the kept nodes (ascending, root first, every parent kept), renumbered.
 

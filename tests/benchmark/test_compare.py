@@ -35,9 +35,15 @@ def test_prompts_come_from_turns(tmp_path: Path) -> None:
     assert read_prompts(path, 1) == ["first"]
 
 
-@pytest.mark.parametrize("text", ["no json", '{"turns": []}', '{"prompt": "x"}', "[1]"])
+@pytest.mark.parametrize("text", ["", "no json", '{"turns": []}', '{"prompt": "x"}', "[1]"])
 def test_a_file_without_prompts_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "prompts.jsonl"
     path.write_text(text + "\n")
     with pytest.raises(propd.InvalidRequest, match="holds no prompts"):
         read_prompts(path, 5)
+
+
+@pytest.mark.parametrize("limit", [0, -1])
+def test_a_limit_of_no_prompts_is_refused(limit: int) -> None:
+    with pytest.raises(propd.InvalidRequest, match="must be at least 1"):
+        read_prompts(None, limit)

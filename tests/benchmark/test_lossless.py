@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import propd
-from propd.benchmark.lossless import verify_lossless
+from propd.benchmark.lossless import Difference, verify_lossless
 from propd.cli import main
 from propd.tree import acceptance
 
@@ -43,6 +43,17 @@ def test_a_wrong_rule_is_found(tiny_folder: Path, monkeypatch: pytest.MonkeyPatc
     report = verify_lossless(engine, PROMPTS, ["medusa"], [1], 20, lambda _: None)
     assert report.different == 3
     assert all(d.position >= 1 for d in report.differences)
+
+
+def test_only_a_gap_within_the_noise_is_a_near_tie() -> None:
+    """A plain decoding that took the worse token by far is no near-tie either."""
+
+    def judged(gap: float) -> bool:
+        return Difference("propd", 1, 0, 3, 7, 8, gap, noise=0.01).near_tie
+
+    assert [judged(gap) for gap in (0.0, 0.015, -0.015, 0.5, -0.5)] == [
+        True, True, True, False, False,
+    ]  # fmt: skip
 
 
 def test_the_command_prints_the_counts(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -95,3 +96,33 @@ def test_heads_learn_and_what_is_saved_loads(corpus_file: Path, tmp_path: Path) 
     assert 60 in heads.token_map.tolist()  # the end token is always in the reduced vocabulary
     card = (tmp_path / "heads" / "README.md").read_text()
     assert f"{heads.config.acceptance_table[0][0]:.3f}" in card
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"epochs": 0}, "The number of epochs is 0"),
+        ({"batch": 10**6}, "The batch is 1000000 positions; it must be between 1 and the"),
+    ],
+)
+def test_a_plan_that_trains_nothing_is_refused_at_once(
+    corpus_file: Path, tmp_path: Path, change: dict[str, int], sentence: str
+) -> None:
+    """It would run for hours, write nothing, and report success."""
+    with torch.inference_mode():
+        backbone = Backbone(tiny_transformer("llama"))
+    out = tmp_path / "heads"
+    with pytest.raises(InvalidRequest, match=sentence):
+        train_heads(backbone, "tiny", (60,), corpus_file, out, tmp_path / "cache",
+                    replace(PLAN, **change), lambda _: None)  # fmt: skip
+    assert not (tmp_path / "cache").exists()
+
+
+def test_states_of_another_model_are_not_taken_for_these(corpus_file: Path, tmp_path: Path) -> None:
+    corpus = Corpus.load(corpus_file)
+    states = []
+    for seed in (0, 1):
+        with torch.inference_mode():
+            backbone = Backbone(tiny_transformer("llama", seed))
+        states.append(cache_hidden_states(backbone, corpus, tmp_path, 2).final[5].copy())
+    assert np.abs(states[0] - states[1]).max() > 0.1

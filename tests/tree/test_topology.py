@@ -5,7 +5,7 @@ import random
 import numpy as np
 
 from propd.core import TokenTree
-from propd.tree.topology import ancestor_mask, chain, inner_nodes, limit_depth, select
+from propd.tree.topology import ancestor_mask, inner_nodes, limit_depth, select
 
 #        0
 #      / | \
@@ -51,11 +51,6 @@ def test_limit_depth_cuts_what_is_deeper() -> None:
     assert limit_depth(TREE, 1).parents == (-1, 0, 0, 0)
     assert limit_depth(TREE, 0).size == 0
     assert limit_depth(TREE, 9) == TREE
-
-
-def test_a_chain_is_a_line() -> None:
-    assert chain(3).parents == (-1, 0, 1, 2)
-    assert chain(3).depths == (0, 1, 2, 3)
 
 
 def test_random_masks_equal_brute_force() -> None:
