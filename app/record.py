@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -16,6 +17,7 @@ import propd
 from app import settings
 from propd.trace import Header, Trace, save
 
+STAT = Path("/proc/stat")
 RUNS = {
     "1-question-propd": ("Why is the sky blue?", "propd", 112),
     "2-code-propd": ("Write a Python function that adds up the numbers in a list.", "propd", 112),
@@ -30,8 +32,22 @@ def machine(engine: Any) -> str:
     if engine.device != "cpu":
         return str(engine.describe()["machine"])
     # Somebody else's work makes every measured time too long; a reader must know.
-    busy = ", shared with other work" if os.getloadavg()[0] > 0.5 else ""
-    return f"{os.cpu_count()} CPU cores{busy}"
+    return f"{os.cpu_count()} CPU cores{', shared with other work' if busy() else ''}"
+
+
+def busy(seconds: float = 2.0) -> bool:
+    """Whether others keep a quarter of a core busy, while this process waits (Linux only)."""
+    if not STAT.exists():
+        return False
+
+    def ticks() -> tuple[int, int]:
+        spent = [int(field) for field in STAT.read_text().splitlines()[0].split()[1:]]
+        return sum(spent), spent[3] + spent[4]  # all, and those that were idle
+
+    before = ticks()
+    time.sleep(seconds)
+    total, idle = (after - start for after, start in zip(ticks(), before, strict=True))
+    return (total - idle) / max(total, 1) * (os.cpu_count() or 1) > 0.25
 
 
 def record(engine: Any, about: dict[str, Any], prompt: str, method: str, tokens: int) -> Trace:
