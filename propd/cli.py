@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 
 from propd.core import DecodingConfig, RunStats
 from propd.errors import InvalidRequest, ProPDError
+from propd.models.registry import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from propd.engine import Engine
 
-DEFAULT_MODEL = "smollm2-135m-instruct"
 METHOD_NAMES = "propd, medusa, bpd, autoregressive, propd-static, propd-unpruned"
 
 

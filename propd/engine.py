@@ -26,6 +26,7 @@ from propd.methods import MethodSettings, check_heads, make_planner, method_sett
 from propd.models.backbone import Backbone
 from propd.models.heads import Heads
 from propd.models.loading import LoadedModel, end_token_ids, load_pretrained
+from propd.models.registry import DEFAULT_MODEL
 from propd.planning.calibration import SweepPlanner
 from propd.planning.cost import CostModel
 from propd.planning.planner import DynamicPlanner, Planner
@@ -41,7 +42,7 @@ def _silent(message: str) -> None:
 
 
 def load(
-    model: str = "smollm2-135m-instruct",
+    model: str = DEFAULT_MODEL,
     *,
     heads: str | None = None,
     dtype: str = "auto",

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from propd.cli import main
+from propd.cli import METHOD_NAMES, main
+from propd.methods import METHODS
 
 
 def run(tiny_folder: Path, *arguments: str) -> int:
@@ -74,3 +75,8 @@ def test_an_unknown_option_is_code_2() -> None:
     with pytest.raises(SystemExit) as stop:
         main(["generate", "abc", "--no-such-option"])
     assert stop.value.code == 2
+
+
+def test_help_names_every_method() -> None:
+    """The list stands twice, because help must come without importing torch."""
+    assert sorted(METHOD_NAMES.split(", ")) == sorted(METHODS)

@@ -17,10 +17,11 @@ from transformers import (
 )
 
 from propd.errors import InvalidRequest, ModelUnavailable
+from propd.models.backbone import FAMILIES
 from propd.models.quiet import quiet_transformers
 from propd.models.sources import ModelFolder, Report, resolve, silent
 
-SUPPORTED_TYPES = ("llama", "mistral", "qwen2", "qwen3")
+SUPPORTED_TYPES = FAMILIES
 """``model_type`` of the families whose layers the engine knows how to run."""
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}

@@ -33,6 +33,7 @@ def write_card(folder: Path, config: HeadsConfig) -> None:
         f"- {facts.get('machine')}, {facts.get('minutes')} minutes with the hidden states, "
         f"{facts.get('date')}",
         f"- command: `{facts.get('command', 'python -m propd train')}`",
+        *([f"- {facts['note']}"] if "note" in facts else []),
         "",
         "## Accuracy on held-out text of the same kind (every 20th answer)",
         "",
