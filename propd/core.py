@@ -94,7 +94,7 @@ class DecodingConfig:
     """``typical`` keeps any node that is probable enough (Medusa); it is NOT lossless: the text is
     no draw from the model. It needs a temperature above 0."""
     typical_threshold: float = 0.09
-    """Typical acceptance keeps what is more probable than this (Medusa's posterior_threshold) ..."""
+    """Typical acceptance keeps what is likelier than this (Medusa's posterior_threshold) ..."""
     typical_alpha: float = 0.3
     """... or than this times exp(-entropy), if that is less (Medusa's posterior_alpha)."""
     stop: tuple[str, ...] = ()

@@ -96,9 +96,7 @@ class Generation:
 class Engine:
     """A loaded model with its heads: read-only, shared by all requests."""
 
-    def __init__(
-        self, loaded: LoadedModel, backbone: Backbone, heads: DraftHeads | None
-    ) -> None:
+    def __init__(self, loaded: LoadedModel, backbone: Backbone, heads: DraftHeads | None) -> None:
         self.tokenizer: Any = loaded.tokenizer
         self.backbone, self.heads = backbone, heads
         self.name = loaded.folder.entry.name if loaded.folder.entry else loaded.folder.path.name
@@ -312,7 +310,9 @@ class Engine:
     def _cost_model(self, method: MethodSettings, config: DecodingConfig, rows: int) -> CostModel:
         """A cost model that begins with times measured on this machine."""
         measured = method.tree == "dynamic" and config.cost_table is None
-        table = self.measure_costs(rows) if measured else CostTable((), ((1, 1.0),), (), ((1, 0.0),))
+        table = (
+            self.measure_costs(rows) if measured else CostTable((), ((1, 1.0),), (), ((1, 0.0),))
+        )
         return make_cost(config, table, method.pruning)
 
     def _sweep(self, rows: int) -> CostTable:

@@ -74,8 +74,12 @@ def survivors(
     flat = [start + node for start, row in zip(nodes.starts, kept, strict=False) for node in row]
     return Nodes(
         trees=tuple(trees),
-        token_ids=tuple(at_places(ids, row) for ids, row in zip(nodes.token_ids, kept, strict=True)),
-        reduced_ids=tuple(at_places(ids, row) for ids, row in zip(nodes.reduced_ids, kept, strict=True)),
+        token_ids=tuple(
+            at_places(ids, row) for ids, row in zip(nodes.token_ids, kept, strict=True)
+        ),
+        reduced_ids=tuple(
+            at_places(ids, row) for ids, row in zip(nodes.reduced_ids, kept, strict=True)
+        ),
         visible=visible_of(nodes, kept),
         hidden=nodes.hidden[flat],
         place=place,

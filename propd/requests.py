@@ -69,7 +69,9 @@ def _check_choices(config: DecodingConfig) -> None:
 
 def _check_stop(config: DecodingConfig) -> None:
     if isinstance(config.stop, str) or not all(isinstance(s, str) for s in config.stop):
-        raise InvalidRequest("The stop strings are no list of texts; give for example stop=('END',).")
+        raise InvalidRequest(
+            "The stop strings are no list of texts; give for example stop=('END',)."
+        )
     if len(config.stop) > MAX_STOPS:
         raise InvalidRequest(
             f"There are {len(config.stop)} stop strings; give at most {MAX_STOPS}."

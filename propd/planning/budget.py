@@ -38,8 +38,10 @@ class Budget:
         lengths = list(accumulate(chances[node] for node in order))
         best = max(
             range(rows, len(order) + 1),
-            key=lambda m: lengths[m - 1]
-            / self.cost.estimate(Work(rows, len(order), m, view.past, pruned=True)),
+            key=lambda m: (
+                lengths[m - 1]
+                / self.cost.estimate(Work(rows, len(order), m, view.past, pruned=True))
+            ),
         )
         kept = set(order[:best])
         return [node in kept for node in range(len(order))]

@@ -172,7 +172,11 @@ class DynamicPlanner:
                 Offer(*node)
                 for row, tree in enumerate(trees)
                 for node in zip(
-                    tree.values[1:], (row,) * tree.size, tree.depths[1:], tree.ranks[1:], strict=True
+                    tree.values[1:],
+                    (row,) * tree.size,
+                    tree.depths[1:],
+                    tree.ranks[1:],
+                    strict=True,
                 )
             ),
             key=lambda offer: -offer.value,
@@ -208,9 +212,7 @@ class DynamicPlanner:
 
     def _weigh_mode(self, offers: Sequence[Offer], outlook: Outlook, pruned: bool) -> Options:
         rows = outlook.rows
-        sizes = sorted(
-            n for n in {*SIZES, *(n * rows for n in SIZES)} if n <= len(offers)
-        )
+        sizes = sorted(n for n in {*SIZES, *(n * rows for n in SIZES)} if n <= len(offers))
         whole = self.survival.of_truths() if pruned else [1.0] * (len(self.estimator.table) + 1)
         gains = (offer.value * whole[offer.depth] for offer in offers)
         lengths = list(accumulate(gains, initial=float(rows)))

@@ -144,9 +144,7 @@ def _price_of_past(
     rows = near[0].work.rows
 
     def layers(seen: Sequence[Feedback], tokens: int) -> float:
-        return min(
-            f.spent.early + _late(f) for f in seen if f.work.late == f.work.early == tokens
-        )
+        return min(f.spent.early + _late(f) for f in seen if f.work.late == f.work.early == tokens)
 
     small, large = distant[0].work.early, distant[1].work.early
     added = [(layers(distant, n) - layers(near, n)) / far for n in (small, large)]
