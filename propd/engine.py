@@ -52,6 +52,8 @@ from propd.text import TokenTexts
 from propd.tree.pruning import Pruner, TopK
 
 HEADS_FOLDER = Path(__file__).resolve().parent.parent / "assets" / "heads"
+NO_COSTS = CostTable(draft=(), early=((1, 1.0),), prune=(), late=((1, 0.0),))
+"""For methods that never ask."""
 CALIBRATION_PROMPT = "Write a short story about a lighthouse keeper and the sea."
 
 
@@ -310,9 +312,7 @@ class Engine:
     def _cost_model(self, method: MethodSettings, config: DecodingConfig, rows: int) -> CostModel:
         """A cost model that begins with times measured on this machine."""
         measured = method.tree == "dynamic" and config.cost_table is None
-        table = (
-            self.measure_costs(rows) if measured else CostTable((), ((1, 1.0),), (), ((1, 0.0),))
-        )
+        table = self.measure_costs(rows) if measured else NO_COSTS
         return make_cost(config, table, method.pruning)
 
     def _sweep(self, rows: int) -> CostTable:

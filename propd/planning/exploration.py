@@ -1,8 +1,8 @@
 """Sizes that were not tried for long are tried again, at a bounded cost (ours).
 
 The machine, the text and the length of the past change; what is known of a size that is never run
-grows old. So now and then another size is run, when what it is expected to lose fits into a share of
-the time spent so far.
+grows old. So now and then another size is run, when what it is expected to lose fits into a share
+of the time spent so far.
 """
 
 from __future__ import annotations

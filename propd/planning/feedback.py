@@ -30,7 +30,8 @@ class RowFeedback:
     claimed: tuple[float, ...]
     """``claimed[d]``: the probability that the head for depth d + 1 gave its best guess."""
     survived: tuple[bool | None, ...]
-    """``survived[d]``: whether pruning let the true node at depth d + 1 live (None: not drafted)."""
+    """``survived[d]``: whether pruning let the true node at depth d + 1 live; None if there was
+    none in the tree."""
     early_claimed: tuple[float, ...]
     """``early_claimed[d]``: the early head's chance that one of the drafted nodes at depth d + 1 is
     the true one."""

@@ -167,20 +167,12 @@ class DynamicPlanner:
         prefix of its order: the best tree of its size.
         """
         trees = self._largest(outlook, chances)
-        offers = sorted(
-            (
-                Offer(*node)
-                for row, tree in enumerate(trees)
-                for node in zip(
-                    tree.values[1:],
-                    (row,) * tree.size,
-                    tree.depths[1:],
-                    tree.ranks[1:],
-                    strict=True,
-                )
-            ),
-            key=lambda offer: -offer.value,
-        )
+        offers = [
+            Offer(tree.values[node], row, tree.depths[node], tree.ranks[node])
+            for row, tree in enumerate(trees)
+            for node in range(1, tree.size + 1)
+        ]
+        offers.sort(key=lambda offer: -offer.value)
         options = self._weigh(offers, outlook)
         at, explored = options.best(), False
         if self.explorer is not None:

@@ -1,5 +1,7 @@
 """Exploration is bounded, and does happen."""
 
+from itertools import pairwise
+
 from propd.planning.cost import Work
 from propd.planning.exploration import Explorer
 from propd.planning.planner import Options
@@ -36,4 +38,4 @@ def test_the_loss_is_bounded() -> None:
 
 def _gaps(chosen: list[tuple[int, bool]], size: int) -> list[tuple[int, int]]:
     places = [place for place, (other, _) in enumerate(chosen) if other == size]
-    return list(zip(places, places[1:], strict=False))
+    return list(pairwise(places))
