@@ -235,6 +235,8 @@ class StepEvent:
     """The rule that pruned, such as ``topk``."""
     prune_top_k: int | None = None
     """k of the rule ``topk``."""
+    prune_threshold: float | None = None
+    """Least early probability of the rule ``threshold``."""
     pieces: tuple[str, ...] = ()
     """Text that each of ``token_ids`` completes, "" inside a character; by `propd.engine`."""
     text: str = ""

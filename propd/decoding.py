@@ -28,7 +28,7 @@ from propd.planning.feedback import Feedback
 from propd.planning.planner import Outlook, Planner
 from propd.requests import prompt_too_long
 from propd.rows import Row
-from propd.tree.pruning import EarlyView, Pruner, Pruning, look, prune
+from propd.tree.pruning import EarlyView, Pruner, Pruning, look, prune, told_of
 from propd.tree.sampling import Chooser
 from propd.tree.topology import ROOT_ONLY, ancestor_mask, inner_nodes, select
 from propd.verification import Verdict, judge
@@ -249,11 +249,7 @@ class DecodingSession:
         for slot, row in enumerate(self.rows):
             record = step.record(slot, self._final_probabilities(step.kept, slot, logits))
             if step.pruning is not None and self.pruner is not None and record.tree.size:
-                k = getattr(self.pruner, "k", None)
-                rule = self.pruner.name
-                record = replace(
-                    record, prune_layer=self.prune_layer, prune_rule=rule, prune_top_k=k
-                )
+                record = replace(record, prune_layer=self.prune_layer, **told_of(self.pruner))
             events.append(self._tell(row, record, rows=len(self.rows)))
         return events
 

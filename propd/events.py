@@ -55,6 +55,7 @@ class StepRecord:
     prune_layer: int | None = None
     prune_rule: str | None = None
     prune_top_k: int | None = None
+    prune_threshold: float | None = None
 
 
 @dataclass(frozen=True)
@@ -149,6 +150,7 @@ def build_event(
         prune_layer=record.prune_layer,
         prune_rule=record.prune_rule,
         prune_top_k=record.prune_top_k,
+        prune_threshold=record.prune_threshold,
     )
 
 

@@ -82,7 +82,17 @@ def _line(indent: str, node: Node, event: StepEvent) -> str:
     parts = [f"{indent}{MARKS[node.fate]} {visible(node.text)}", node.fate]
     if node.draft_probability is not None:
         parts.append(f"head {node.depth} rank {node.rank + 1} p={node.draft_probability:.2f}")
-    if node.early_rank is not None and event.prune_top_k is not None:
-        sign = "≤" if node.early_rank < event.prune_top_k else ">"
-        parts.append(f"early rank {node.early_rank + 1} {sign} {event.prune_top_k}")
+    if node.early_rank is not None:
+        parts.append(_early(node, event))
     return "  ".join(parts)
+
+
+def _early(node: Node, event: StepEvent) -> str:
+    """The early head's word on a node, against what the pruning rule asks."""
+    if event.prune_threshold is not None and node.early_probability is not None:
+        sign = "≥" if node.early_probability >= event.prune_threshold else "<"
+        return f"early p={node.early_probability:.3f} {sign} {event.prune_threshold:g}"
+    rank = (node.early_rank or 0) + 1
+    if event.prune_top_k is None:
+        return f"early rank {rank}"
+    return f"early rank {rank} {'≤' if rank <= event.prune_top_k else '>'} {event.prune_top_k}"

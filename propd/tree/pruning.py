@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -97,6 +97,16 @@ class Threshold:
 
     def learn(self, feedback: Feedback) -> None:
         """Nothing to learn."""
+
+
+def told_of(pruner: Pruner) -> dict[str, Any]:
+    """What an event tells of the rule, in its own fields."""
+    told: dict[str, Any] = {"prune_rule": pruner.name}
+    if isinstance(pruner, TopK):
+        told["prune_top_k"] = pruner.k
+    if isinstance(pruner, Threshold):
+        told["prune_threshold"] = pruner.least
+    return told
 
 
 def look(
