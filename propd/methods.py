@@ -1,21 +1,25 @@
-"""The named methods, as settings of the one loop in `propd.decoding`."""
+"""The named methods, as settings of the one loop in `propd.decoding`.
+
+The command line checks what it is asked before torch is imported, so this module must not need it.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from propd.core import CostTable, DecodingConfig
 from propd.errors import InvalidRequest
-from propd.models.heads import HeadsConfig
 from propd.planning.acceptance import AcceptanceEstimator
-from propd.planning.budget import Budget
 from propd.planning.cost import CostModel, CurveCost, FrozenCost, LineCost
 from propd.planning.exploration import Explorer
 from propd.planning.planner import DynamicPlanner, FixedPlanner, Planner
 from propd.tree.growth import grow
-from propd.tree.pruning import Pruner, Threshold, TopK
 from propd.tree.topology import ROOT_ONLY
+
+if TYPE_CHECKING:
+    from propd.models.heads import HeadsConfig
+    from propd.tree.pruning import Pruner
 
 MEDUSA_NODES = 63
 
@@ -132,6 +136,9 @@ def make_pruner(
     """The pruner that a method runs with; None for a method that does not prune."""
     if not settings.pruning:
         return None
+    from propd.planning.budget import Budget  # these need torch
+    from propd.tree.pruning import Threshold, TopK
+
     heads = check_heads(settings, heads)
     if config.prune_rule == "threshold":
         return Threshold(config.prune_threshold)
