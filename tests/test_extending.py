@@ -18,6 +18,8 @@ from propd.models.heads import RANKS, HeadsShape
 from propd.planning.drafts import Drafts
 from propd.planning.feedback import Feedback
 from propd.planning.planner import FixedPlanner, Outlook, size_of
+from propd.recording import write_run
+from propd.trace import load
 from propd.tree.growth import grow
 from propd.tree.topology import ROOT_ONLY
 
@@ -52,6 +54,20 @@ def test_every_example_runs_and_writes_the_plain_text(
     if "run" in names:
         assert names["run"].token_ids == plain.token_ids
         assert names["run"].stats.drafted > 0
+
+
+def test_a_run_with_a_planner_of_ones_own_can_be_recorded(
+    engine: propd.Engine,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A trace with decisions that its reader does not accept would be lost."""
+    events = execute(BLOCKS[0], engine, monkeypatch)["run"].events
+    config = propd.DecodingConfig()
+    write_run(tmp_path / "run.json", engine.describe(), "Why is the sky blue?", config, events)
+    read = load(tmp_path / "run.json").events
+    assert [event.drafted for event in read] == [event.drafted for event in events]
 
 
 def test_the_page_has_an_example_of_each() -> None:
