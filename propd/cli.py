@@ -1,27 +1,22 @@
-"""The command line: `python -m propd generate|bench|verify-lossless|train|trace|doctor`.
+"""The command line, `python -m propd COMMAND`: its commands and their options.
 
-Heavy modules are imported by the command that needs them, so that help and errors come at once.
+What the commands do is in `propd.commands`. Heavy modules are imported by the command that needs
+them, so that help and errors come at once.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
-from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from propd.core import DecodingConfig, RunStats
-from propd.errors import InvalidRequest, ProPDError
+from propd import commands
+from propd.config_options import METHOD_NAMES, text_options, tree_options
+from propd.errors import ProPDError
 from propd.models.registry import DEFAULT_MODEL
 from propd.trace_commands import trace_parser
 
-if TYPE_CHECKING:
-    from propd.core import StepEvent
-    from propd.engine import Engine
-
-METHOD_NAMES = "propd, medusa, bpd, autoregressive, propd-static, propd-unpruned"
+__all__ = ["METHOD_NAMES", "build_parser", "main"]
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -43,16 +38,18 @@ def build_parser() -> argparse.ArgumentParser:
         prog="python -m propd",
         description="Token-tree decoding with early pruning and dynamic trees (ProPD).",
     )
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    _generate_parser(commands.add_parser("generate", help="answer a prompt"))
-    _bench_parser(commands.add_parser("bench", help="compare the methods on this machine"))
+    actions = parser.add_subparsers(required=True, metavar="COMMAND")
+    _generate_parser(actions.add_parser("generate", help="answer a prompt"))
+    _bench_parser(actions.add_parser("bench", help="compare the methods on this machine"))
+    _sizes_parser(actions.add_parser("sizes", help="compare fixed tree sizes with the dynamic one"))
+    _costs_parser(actions.add_parser("costs", help="record what a step costs on this machine"))
     _lossless_parser(
-        commands.add_parser("verify-lossless", help="compare every text with plain decoding")
+        actions.add_parser("verify-lossless", help="compare every text with plain decoding")
     )
-    _train_parser(commands.add_parser("train", help="train draft heads and an early head"))
-    trace_parser(commands.add_parser("trace", help="check, convert or show a recorded run"))
-    doctor = commands.add_parser("doctor", help="what works here, and what to do about the rest")
-    doctor.set_defaults(run=_doctor)
+    _train_parser(actions.add_parser("train", help="train draft heads and an early head"))
+    trace_parser(actions.add_parser("trace", help="check, convert or show a recorded run"))
+    doctor = actions.add_parser("doctor", help="what works here, and what to do about the rest")
+    doctor.set_defaults(run=commands.doctor)
     return parser
 
 
@@ -69,45 +66,74 @@ def _model_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda (default: %(default)s)")
 
 
+def _prompt_options(parser: argparse.ArgumentParser, limit: int) -> None:
+    parser.add_argument("--prompts", type=Path, metavar="FILE", help="JSON lines with 'turns'")
+    parser.add_argument("--limit", type=int, default=limit, metavar="K", help="prompts at most")
+    parser.add_argument("--max-new-tokens", type=int, default=64, metavar="N")
+
+
 def _generate_parser(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("prompt", metavar="PROMPT")
-    parser.add_argument(
-        "--method",
-        default="propd",
-        help=f"one of {METHOD_NAMES}",
-    )
-    parser.add_argument("--max-new-tokens", type=int, default=128, metavar="N")
-    parser.add_argument("--temperature", type=float, default=0.0, help="0 is greedy (default)")
-    parser.add_argument("--top-k", type=int, default=0, metavar="K", help="0: all tokens")
-    parser.add_argument("--top-p", type=float, default=1.0, metavar="P")
-    parser.add_argument("--min-p", type=float, default=0.0, metavar="P")
-    parser.add_argument("--seed", type=int, default=0, metavar="S")
+    text_options(parser)
+    tree_options(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object at the end")
     parser.add_argument("--show-tree", action="store_true", help="print the tree of each step")
     parser.add_argument("--trace", type=Path, metavar="FILE", help="record the run in this file")
     _model_options(parser)
-    parser.set_defaults(run=_generate)
+    parser.set_defaults(run=commands.generate)
 
 
 def _bench_parser(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--methods", default="autoregressive,bpd,medusa,propd", metavar="A,B")
-    parser.add_argument("--prompts", type=Path, metavar="FILE", help="JSON lines with 'turns'")
-    parser.add_argument("--limit", type=int, default=8, metavar="K", help="prompts at most")
-    parser.add_argument("--max-new-tokens", type=int, default=64, metavar="N")
+    _prompt_options(parser, limit=8)
     parser.add_argument("--out", type=Path, metavar="DIR", help="write results.json there")
     _model_options(parser)
-    parser.set_defaults(run=_bench)
+    parser.set_defaults(run=commands.bench)
+
+
+def _sizes_parser(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--method",
+        choices=("propd", "propd-unpruned"),
+        default="propd",
+        help="the dynamic method (default: %(default)s)",
+    )
+    parser.add_argument("--batch-sizes", default="1,2,4,8,16", metavar="N,M")
+    _prompt_options(parser, limit=20)
+    parser.add_argument(
+        "--rounds", type=int, default=3, metavar="R", help="after one that warms up (%(default)s)"
+    )
+    tree_options(parser)
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    _model_options(parser)
+    parser.set_defaults(run=commands.sizes)
+
+
+def _costs_parser(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="FILE", help="write the table there (JSON)"
+    )
+    parser.add_argument(
+        "--rows", type=int, default=1, metavar="N", help="sequences at once (default: %(default)s)"
+    )
+    _model_options(parser)
+    parser.set_defaults(run=commands.costs)
 
 
 def _lossless_parser(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--prompts", type=Path, metavar="FILE", help="JSON lines with 'turns'")
-    parser.add_argument("--limit", type=int, default=20, metavar="K", help="prompts at most")
+    _prompt_options(parser, limit=20)
     parser.add_argument("--methods", default="bpd,medusa,propd", metavar="A,B")
     parser.add_argument("--batch-sizes", default="1", metavar="N,M")
-    parser.add_argument("--max-new-tokens", type=int, default=64, metavar="N")
+    tree_options(parser)
+    parser.add_argument(
+        "--checkpoint",
+        type=Path,
+        metavar="FILE",
+        help="keep what is done in this file, and go on from it when run again",
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     _model_options(parser)
-    parser.set_defaults(run=_verify_lossless)
+    parser.set_defaults(run=commands.verify_lossless)
 
 
 def _train_parser(parser: argparse.ArgumentParser) -> None:
@@ -119,165 +145,4 @@ def _train_parser(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--learning-rate", type=float, default=1.5e-3)
     parser.add_argument("--model", default=DEFAULT_MODEL, help="name, folder or Hub id")
     parser.add_argument("--device", default="auto", help="where the backbone runs")
-    parser.set_defaults(run=_train)
-
-
-def _generate(options: argparse.Namespace) -> int:
-    from propd.recording import check_place, write_run
-    from propd.requests import check_config, check_prompt
-    from propd.terminal import render_tree, safe
-
-    config = _decoding_config(options)
-    check_config(config)
-    check_prompt(options.prompt)
-    if options.trace:
-        check_place(options.trace)
-    engine = _load(options)
-    events: list[StepEvent] = []
-    for event in engine.stream(options.prompt, config):
-        events.append(event)
-        if options.show_tree and not options.json:
-            print(render_tree(event), end="\n\n", flush=True)
-        elif not options.json:
-            print(safe(event.text), end="", flush=True)
-    _tell_run(options, engine, events)
-    if options.trace:
-        write_run(options.trace, engine.describe(), options.prompt, config, events)
-        _report(f"recorded in {options.trace}")
-    return 0
-
-
-def _decoding_config(options: argparse.Namespace) -> DecodingConfig:
-    return DecodingConfig(
-        method=options.method,
-        max_new_tokens=options.max_new_tokens,
-        # pictures of a recorded run show them; they cost time, but none of the measured one
-        record_probabilities=options.trace is not None,
-        temperature=options.temperature,
-        top_k=options.top_k,
-        top_p=options.top_p,
-        min_p=options.min_p,
-        seed=options.seed,
-    )
-
-
-def _tell_run(options: argparse.Namespace, engine: Engine, events: list[StepEvent]) -> None:
-    """The end of the text and its figures, or all of it as JSON."""
-    stats = RunStats()
-    for event in events:
-        stats = stats.add(event)
-    if not options.json:
-        print()
-        print(_summary(options.method, stats), file=sys.stderr)
-        return
-    tokens = [token for event in events for token in event.token_ids]
-    text = "".join(event.text for event in events)
-    answer = {"text": text, "token_ids": tokens, "method": options.method}
-    machine = {"dtype": engine.dtype, "device": engine.device}
-    print(json.dumps({**answer, **machine, "stats": stats_json(stats)}))
-
-
-def stats_json(stats: RunStats) -> dict[str, float]:
-    """The figures of a run under their names."""
-    names = [field.name for field in fields(RunStats)] + ["tokens_per_pass", "tokens_per_second"]
-    values = {name: getattr(stats, name) for name in names if name != "decoded_tokens"}
-    return {name: round(value, 4) for name, value in values.items()}
-
-
-def _summary(method: str, stats: RunStats) -> str:
-    return (
-        f"[{method}: {stats.new_tokens} tokens in {stats.seconds:.2f} s, "
-        f"{stats.tokens_per_second:.1f} tokens/s, {stats.tokens_per_pass:.2f} tokens per pass; "
-        f"{stats.drafted} drafted, {stats.pruned} pruned, {stats.verified} verified]"
-    )
-
-
-def _bench(options: argparse.Namespace) -> int:
-    from propd.benchmark.compare import read_prompts, run_benchmark, table, write_results
-
-    prompts = read_prompts(options.prompts, options.limit)
-    engine = _load(options)
-    methods = [name.strip() for name in options.methods.split(",")]
-    results = run_benchmark(engine, methods, prompts, options.max_new_tokens, _report)
-    print(table(results))
-    if options.out:
-        write_results(options.out, engine, results, options.max_new_tokens)
-    return 0
-
-
-def _verify_lossless(options: argparse.Namespace) -> int:
-    from propd.benchmark.compare import read_prompts
-    from propd.benchmark.lossless import verify_lossless
-    from propd.requests import check_config, check_rows
-
-    methods = [name.strip() for name in options.methods.split(",")]
-    sizes = _whole_numbers(options.batch_sizes)
-    for method in methods:
-        check_config(DecodingConfig(method=method, max_new_tokens=options.max_new_tokens))
-    for size in sizes:
-        check_rows(size)
-    prompts = read_prompts(options.prompts, options.limit)
-    engine = _load(options)
-    report = verify_lossless(engine, prompts, methods, sizes, options.max_new_tokens, _report)
-    if options.json:
-        print(json.dumps(report.to_json()))
-    else:
-        counts = ("compared", "identical", "near_ties", "different")
-        print(", ".join(f"{getattr(report, name)} {name.replace('_', ' ')}" for name in counts))
-        for difference in report.differences:
-            print(difference)
-    return 1 if report.different else 0
-
-
-def _whole_numbers(text: str) -> list[int]:
-    try:
-        return [int(part) for part in text.split(",")]
-    except ValueError:
-        raise InvalidRequest(
-            f"'{text}' is no list of whole numbers; write for example 1,4."
-        ) from None
-
-
-def _load(options: argparse.Namespace) -> Engine:
-    from propd.engine import load
-
-    return load(
-        options.model,
-        heads=options.heads,
-        dtype=options.dtype,
-        device=options.device,
-        report=_report,
-    )
-
-
-def _train(options: argparse.Namespace) -> int:
-    from propd.engine import load
-    from propd.training.command import train_heads
-    from propd.training.train import TrainingPlan
-
-    engine = load(options.model, dtype="float32", device=options.device, report=_report)
-    plan = TrainingPlan(
-        epochs=options.epochs, batch=options.batch, learning_rate=options.learning_rate
-    )
-    cache = options.cache or options.out / "cache"
-    train_heads(
-        engine.backbone,
-        engine.name,
-        engine.end_tokens,
-        options.data,
-        options.out,
-        cache,
-        plan,
-        _report,
-    )
-    return 0
-
-
-def _doctor(options: argparse.Namespace) -> int:
-    from propd.doctor import run_doctor
-
-    return run_doctor()
-
-
-def _report(message: str) -> None:
-    print(f"… {message}", file=sys.stderr, flush=True)
+    parser.set_defaults(run=commands.train)

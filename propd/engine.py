@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,40 +22,19 @@ import transformers
 from propd.core import CostTable, DecodingConfig, RunStats, StepEvent
 from propd.decoding import DecodingSession, Ends
 from propd.errors import InvalidRequest
-from propd.memory import check_memory
-from propd.methods import (
-    MEDUSA_NODES,
-    METHODS,
-    MethodSettings,
-    check_heads,
-    make_cost,
-    make_planner,
-    make_pruner,
-    method_settings,
-)
 from propd.models.backbone import Backbone
-from propd.models.heads import DraftHeads, Heads
+from propd.models.heads import AnyShape, DraftHeads, Heads, check_fit
 from propd.models.loading import LoadedModel, end_token_ids, load_pretrained
 from propd.models.registry import DEFAULT_MODEL
-from propd.planning.cost import CostModel
+from propd.opening import Opening
+from propd.planning.cost_book import CostBook
 from propd.planning.planner import Planner
-from propd.planning.sweep import FAR, join_tables, measure_costs, steps_of_a_sweep
-from propd.requests import (
-    MAX_ROWS,
-    MAX_TREE,
-    check_config,
-    check_prompt,
-    check_rows,
-    prompt_too_long,
-)
+from propd.requests import MAX_ROWS, check_config, check_prompt, check_rows, prompt_too_long
 from propd.session import Session
-from propd.text import TokenTexts
-from propd.tree.pruning import Pruner, TopK
+from propd.text import TokenTexts, prompt_ids
+from propd.tree.pruning import Pruner
 
 HEADS_FOLDER = Path(__file__).resolve().parent.parent / "assets" / "heads"
-NO_COSTS = CostTable(draft=(), early=((1, 1.0),), prune=(), late=((1, 0.0),))
-"""For methods that never ask."""
-CALIBRATION_PROMPT = "Write a short story about a lighthouse keeper and the sea."
 
 
 def _silent(message: str) -> None:
@@ -100,12 +80,12 @@ class Engine:
 
     def __init__(self, loaded: LoadedModel, backbone: Backbone, heads: DraftHeads | None) -> None:
         self.tokenizer: Any = loaded.tokenizer
-        self.backbone, self.heads = backbone, heads
+        self.backbone = backbone
         self.name = loaded.folder.entry.name if loaded.folder.entry else loaded.folder.path.name
         self.source: str = loaded.folder.source
         self.end_tokens = end_token_ids(loaded.model, loaded.tokenizer)
         self.token_text = TokenTexts(loaded.tokenizer)
-        self._costs: dict[int, CostTable] = {}
+        self._take(heads)
 
     @property
     def dtype(self) -> str:
@@ -144,24 +124,18 @@ class Engine:
         limit = self.backbone.max_positions
         if len(prompt) > limit * 16:
             raise prompt_too_long(f"{len(prompt):,} characters", limit)
-        if self.tokenizer.chat_template:
-            messages = [{"role": "user", "content": prompt}]
-            text = self.tokenizer.apply_chat_template(
-                messages, tokenize=False, add_generation_prompt=True
-            )
-            ids = self.tokenizer(text, add_special_tokens=False)["input_ids"]
-        else:
-            ids = self.tokenizer(prompt)["input_ids"]
+        ids = prompt_ids(self.tokenizer, prompt)
         if len(ids) >= limit:
             raise prompt_too_long(f"{len(ids):,} tokens", limit)
-        return [int(token) for token in ids]
+        return ids
 
     def stream(
         self, prompt: str, config: DecodingConfig | None = None, **settings: Any
     ) -> Iterator[StepEvent]:
         """Answer a prompt; one event for the prefill, then one a step. Closing it cancels.
 
-        Settings are the fields of `DecodingConfig`. The request is checked before anything runs.
+        Settings are the fields of `DecodingConfig`, and what `stream_batch` takes. The request is
+        checked before anything runs.
         """
         return self.stream_batch([prompt], config, max_rows=1, **settings)
 
@@ -183,12 +157,12 @@ class Engine:
         check_config(config)
         if not prompts:
             raise InvalidRequest("There is no prompt; give at least one.")
-        self._check_method(config)
-        prompt_ids = [self.encode(prompt) for prompt in prompts]
-        rows, longest = min(max_rows, len(prompts)), max(map(len, prompt_ids))
         check_rows(max_rows)
-        self._check_memory(config, rows, longest)
-        return self._stream(prompt_ids, config, rows, longest, planner, pruner)
+        encoded = [self.encode(prompt) for prompt in prompts]
+        rows, longest = min(max_rows, len(prompts)), max(map(len, encoded))
+        opening = Opening(config, rows, longest, planner, pruner)
+        opening.check(self.backbone, self._shape)
+        return self._stream(encoded, opening)
 
     def open(
         self,
@@ -203,14 +177,15 @@ class Engine:
         """An open session of at most ``max_rows`` rows, which join and leave at any step.
 
         longest_prompt: tokens of the longest prompt to come; None leaves the whole context free.
+        planner, pruner: as in `stream_batch`.
         """
         config = replace(config or DecodingConfig(), **settings)
         check_config(config)
         check_rows(max_rows)
-        self._check_method(config)
         longest = self.backbone.max_positions if longest_prompt is None else longest_prompt
-        self._check_memory(config, max_rows, longest)
-        return self._open(config, max_rows, longest, planner, pruner)
+        opening = Opening(config, max_rows, longest, planner, pruner)
+        opening.check(self.backbone, self._shape)
+        return self._open(opening)
 
     def generate(
         self, prompt: str, config: DecodingConfig | None = None, **settings: Any
@@ -227,6 +202,13 @@ class Engine:
             events[event.row].append(event)
         return [_generation(row) for row in events]
 
+    def with_heads(self, heads: DraftHeads) -> Engine:
+        """An engine with heads of your own (docs/extending.md); the weights are shared."""
+        check_fit(type(heads).__name__, heads.config, heads.token_map, self.backbone)
+        other = copy(self)
+        other._take(heads)
+        return other
+
     def warm_up(self, rows: int = 1) -> None:
         """Measure now what the first request of a dynamic method would measure: about 2 seconds."""
         self.measure_costs(rows)
@@ -236,43 +218,26 @@ class Engine:
 
         Give it as ``cost_table`` to a later run, and its sizes repeat exactly.
         """
-        if self.heads is None:
-            raise InvalidRequest("A cost table is of drafted trees, and this model has no heads.")
-        if rows not in self._costs:
-            alone = self._costs.get(1) or self._sweep(1)
-            self._costs[1] = alone
-            if rows > 1:
-                self._costs[rows] = join_tables(alone, self._sweep(rows))
-        return self._costs[rows]
+        return self._costs.table(rows)
 
-    def _stream(
-        self,
-        prompts: list[list[int]],
-        config: DecodingConfig,
-        rows: int,
-        longest: int,
-        planner: Planner | None,
-        pruner: Pruner | None,
-    ) -> Iterator[StepEvent]:
-        with self._open(config, rows, longest, planner, pruner) as session:
+    def _take(self, heads: DraftHeads | None) -> None:
+        self.heads = heads
+        self._costs = CostBook(heads, self.encode, self._session)
+
+    @property
+    def _shape(self) -> AnyShape | None:
+        return self.heads.config if self.heads is not None else None
+
+    def _stream(self, prompts: list[list[int]], opening: Opening) -> Iterator[StepEvent]:
+        with self._open(opening) as session:
             yield from session.run(prompts)
 
-    def _open(
-        self,
-        config: DecodingConfig,
-        rows: int,
-        longest: int,
-        planner: Planner | None,
-        pruner: Pruner | None,
-    ) -> Session:
-        method, heads = method_settings(config.method), self.heads
-        shape = heads.config if heads else None
-        cost = self._cost_model(method, config, rows)
-        planner = planner or make_planner(method, shape, config, cost)
-        pruner = pruner or make_pruner(method, shape, config, cost)
+    def _open(self, opening: Opening) -> Session:
+        config = opening.config
+        planner, pruner = opening.parts(self._shape, self._costs)
 
         def start(ends: Ends | None) -> DecodingSession:
-            return self._session(planner, pruner, config, longest, rows, ends)
+            return self._session(planner, pruner, config, opening.longest, opening.rows, ends)
 
         return Session(start, self.tokenizer, self.token_text, self.encode, config.stop)
 
@@ -296,36 +261,6 @@ class Engine:
             max_rows=max_rows,
             ends=ends,
         )
-
-    def _check_method(self, config: DecodingConfig) -> None:
-        method = method_settings(config.method)
-        if method.tree != "root":
-            check_heads(method, self.heads.config if self.heads else None)
-
-    def _check_memory(self, config: DecodingConfig, rows: int, longest: int) -> None:
-        tree = {"root": 0, "dynamic": config.max_nodes}.get(
-            method_settings(config.method).tree, MEDUSA_NODES
-        )
-        slots = min(longest + config.max_new_tokens, self.backbone.max_positions) + tree + 1
-        check_memory(self.backbone, rows, slots, tree + 1)
-
-    def _cost_model(self, method: MethodSettings, config: DecodingConfig, rows: int) -> CostModel:
-        """A cost model that begins with times measured on this machine."""
-        measured = method.tree == "dynamic" and config.cost_table is None
-        table = self.measure_costs(rows) if measured else NO_COSTS
-        return make_cost(config, table, method.pruning)
-
-    def _sweep(self, rows: int) -> CostTable:
-        shape = check_heads(METHODS["propd"], self.heads.config if self.heads else None)
-        tokens = steps_of_a_sweep() * (shape.draft_heads + 1)
-        config = DecodingConfig(max_new_tokens=tokens, ignore_eos=True)
-        prompt = self.encode(CALIBRATION_PROMPT)
-        pruner = TopK(shape.prune_top_k)
-
-        def open_session(planner: Planner) -> DecodingSession:
-            return self._session(planner, pruner, config, len(prompt) + FAR, rows)
-
-        return measure_costs(open_session, shape.acceptance_table, MAX_TREE, prompt)
 
 
 def _generation(events: list[StepEvent]) -> Generation:

@@ -1,21 +1,25 @@
-"""The named methods, as settings of the one loop in `propd.decoding`."""
+"""The named methods, as settings of the one loop in `propd.decoding`.
+
+The command line checks what it is asked before torch is imported, so this module must not need it.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from propd.core import CostTable, DecodingConfig
 from propd.errors import InvalidRequest
-from propd.models.heads import HeadsConfig
 from propd.planning.acceptance import AcceptanceEstimator
-from propd.planning.budget import Budget
 from propd.planning.cost import CostModel, CurveCost, FrozenCost, LineCost
 from propd.planning.exploration import Explorer
 from propd.planning.planner import DynamicPlanner, FixedPlanner, Planner
 from propd.tree.growth import grow
-from propd.tree.pruning import Pruner, Threshold, TopK
 from propd.tree.topology import ROOT_ONLY
+
+if TYPE_CHECKING:
+    from propd.models.heads import AnyShape
+    from propd.tree.pruning import Pruner
 
 MEDUSA_NODES = 63
 
@@ -87,7 +91,7 @@ def method_settings(name: str) -> MethodSettings:
     return METHODS[name]
 
 
-def check_heads(settings: MethodSettings, heads: HeadsConfig | None) -> HeadsConfig:
+def check_heads(settings: MethodSettings, heads: AnyShape | None) -> AnyShape:
     """The heads, which this method cannot do without."""
     if heads is None:
         raise InvalidRequest(
@@ -97,15 +101,24 @@ def check_heads(settings: MethodSettings, heads: HeadsConfig | None) -> HeadsCon
     return heads
 
 
+def asks_for_costs(
+    settings: MethodSettings, config: DecodingConfig, own_planner: bool, own_pruner: bool
+) -> bool:
+    """Whether the method's planner or pruner needs times measured on this machine."""
+    planner = settings.tree == "dynamic" and not own_planner
+    pruner = settings.pruning and config.prune_rule == "budget" and not own_pruner
+    return config.cost_table is None and (planner or pruner)
+
+
 def make_cost(config: DecodingConfig, table: CostTable, pruned: bool) -> CostModel:
-    """The cost model that a dynamic method runs with; frozen if the config brings its own table."""
+    """The cost model that a method runs with; frozen if the config brings its own table."""
     table = config.cost_table or table
     cost = LineCost.from_table(table, pruned) if config.cost_model == "line" else CurveCost(table)
     return FrozenCost(cost) if config.cost_table else cost
 
 
 def make_planner(
-    settings: MethodSettings, heads: HeadsConfig | None, config: DecodingConfig, cost: CostModel
+    settings: MethodSettings, heads: AnyShape | None, config: DecodingConfig, cost: CostModel
 ) -> Planner:
     """The planner that a method runs with. ``heads`` may be None for plain decoding only."""
     if settings.tree == "root":
@@ -127,11 +140,14 @@ def make_planner(
 
 
 def make_pruner(
-    settings: MethodSettings, heads: HeadsConfig | None, config: DecodingConfig, cost: CostModel
+    settings: MethodSettings, heads: AnyShape | None, config: DecodingConfig, cost: CostModel
 ) -> Pruner | None:
     """The pruner that a method runs with; None for a method that does not prune."""
     if not settings.pruning:
         return None
+    from propd.planning.budget import Budget  # these need torch
+    from propd.tree.pruning import Threshold, TopK
+
     heads = check_heads(settings, heads)
     if config.prune_rule == "threshold":
         return Threshold(config.prune_threshold)

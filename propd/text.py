@@ -1,4 +1,4 @@
-"""From token ids to text, without ever breaking a character."""
+"""From a prompt to token ids, and from token ids to text without ever breaking a character."""
 
 from __future__ import annotations
 
@@ -8,6 +8,15 @@ from typing import Any
 BROKEN = "\ufffd"
 LONGEST_CHARACTER = 4
 """Bytes, so tokens at most, that one character of UTF-8 can take."""
+
+
+def prompt_ids(tokenizer: Any, prompt: str) -> list[int]:
+    """Token ids of a prompt, inside the chat template if the tokenizer has one."""
+    if not tokenizer.chat_template:
+        return [int(token) for token in tokenizer(prompt)["input_ids"]]
+    messages = [{"role": "user", "content": prompt}]
+    text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+    return [int(token) for token in tokenizer(text, add_special_tokens=False)["input_ids"]]
 
 
 class IncrementalDecoder:

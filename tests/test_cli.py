@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from datetime import date
 from pathlib import Path
 
@@ -73,13 +75,89 @@ def test_a_place_without_room_is_refused_before_the_run(
     assert "No file can be written to" in capsys.readouterr().err
 
 
+def test_every_setting_of_a_request_reaches_it(
+    tiny_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An option that is read and then forgotten changes nothing, and nobody sees it."""
+    costs = {"draft": [[1, 0.1]], "early": [[1, 1.0], [64, 2.0]], "prune": [], "late": [[1, 1.0]]}
+    table = {"format": "propd-costs/1", **costs, "past_row_ms": 0.0, "past_token_ms": 0.0}
+    (tmp_path / "costs.json").write_text(json.dumps(table))
+    path = tmp_path / "run.json"
+    options = [
+        "--stop", "END", "--stop", "\u00bf", "--temperature", "0.5", "--acceptance", "typical",
+        "--prune-rule", "threshold", "--prune-top-k", "7", "--prune-threshold", "0.2",
+        "--prune-when", "pays", "--max-nodes", "9", "--values", "contextual",
+        "--cost-model", "line", "--cost-table", str(tmp_path / "costs.json"),
+    ]  # fmt: skip
+    arguments = ("abc", "--json", "--max-new-tokens", "8", "--trace", str(path))
+    assert run(tiny_folder, *arguments, *options) == 0
+    assert load(path).header.config == {
+        "max_new_tokens": 8, "stop": ["END", "\u00bf"], "temperature": 0.5,
+        "acceptance": "typical", "prune_rule": "threshold", "prune_top_k": 7,
+        "prune_threshold": 0.2, "prune_when": "pays", "max_nodes": 9, "values": "contextual",
+        "cost_model": "line", "record_probabilities": True,
+        "cost_table": {**costs, "past_row_ms": 0.0, "past_token_ms": 0.0},
+    }  # fmt: skip
+
+
+def test_costs_are_recorded_and_repeat_a_run(
+    tiny_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "costs.json"
+    model = ["--model", str(tiny_folder), "--heads", str(tiny_folder / "heads")]
+    assert main(["costs", "--out", str(path), "--rows", "2", *model]) == 0
+    printed = capsys.readouterr().out
+    assert "| tokens | early ms |" in printed
+    assert " ms for 1 row, " in printed and " ms for 2 rows." in printed
+    assert json.loads(path.read_text())["about"]["dtype"] == "float32"
+    trees = []
+    for name in ("one", "other"):
+        trace = tmp_path / name
+        arguments = ("abc", "--json", "--cost-table", str(path), "--trace", str(trace))
+        assert run(tiny_folder, *arguments, "--max-new-tokens", "40") == 0
+        trees.append([(e.decision.sizes, e.decision.estimated_ms) for e in load(trace).events])
+    assert trees[0] == trees[1]
+
+
+def test_sizes_are_compared(tiny_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["sizes", "--batch-sizes", "1,2", "--rounds", "1", "--max-new-tokens", "6"]
+    arguments += ["--method", "propd-unpruned", "--limit", "2", "--max-nodes", "5"]
+    arguments += ["--model", str(tiny_folder), "--heads", str(tiny_folder / "heads")]
+    assert main([*arguments, "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["method"], answer["rounds"], answer["dtype"]) == ("propd-unpruned", 1, "float32")
+    assert answer["config"] == {"max_new_tokens": 6, "max_nodes": 5}
+    assert {(r["rows"], r["size"]) for r in answer["results"]} >= {(1, 0), (2, 32), (2, None)}
+    for result in answer["results"]:
+        assert 0 < result["tokens"] <= 5 * result["rows"]
+    assert main(arguments) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("| batch | best fixed")
+    assert [line.split()[1] for line in lines[2:]] == ["1", "2"]
+
+
 MISTAKES = [
     (["generate", ""], "The prompt is empty"),
     (["generate", "abc", "--max-new-tokens", "0"], "The number of new tokens is 0"),
     (["generate", "abc", "--method", "magic"], "There is no method 'magic'"),
     (["generate", "abc", "--temperature", "nan"], "The temperature is nan"),
     (["generate", "abc", "--top-p", "0"], "The top-p is 0; it must be above 0."),
-    (["generate", "abc", "--model", "no-such-model"], "no-such-model"),
+    (["generate", "abc", "--prune-threshold", "2"], "The pruning threshold is 2.0"),
+    (["generate", "abc", "--max-nodes", "64"], "The largest tree is 64 nodes"),
+    (["generate", "abc", "--acceptance", "typical"], "Typical acceptance needs a temperature"),
+    (["generate", "abc", "--stop", ""], "A stop string has 0 characters"),
+    (["generate", "abc", "--cost-table", "no.json"], "no.json is no cost table"),
+    (["bench", "--methods", "magic"], "There is no method 'magic'"),
+    (["bench", "--limit", "0"], "The limit is 0 prompts"),
+    (["costs", "--out", "no-such-folder/costs.json"], "No file can be written to"),
+    (["costs", "--out", "costs.json", "--rows", "0"], "The batch is 0 rows"),
+    (["sizes", "--batch-sizes", "1,many"], "'1,many' is no list of whole numbers"),
+    (["sizes", "--batch-sizes", "64"], "The batch is 64 rows"),
+    (["sizes", "--rounds", "0"], "The rounds are 0"),
+    (["sizes", "--prompts", "no.jsonl"], "no.jsonl holds no prompts"),
+    (["verify-lossless", "--batch-sizes", "0"], "The batch is 0 rows"),
+    (["verify-lossless", "--checkpoint", "."], "No file can be written to"),
+    (["trace", "validate", "no.json"], "no.json cannot be read"),
 ]
 
 
@@ -95,6 +173,30 @@ def test_a_mistake_gets_one_sentence_and_code_2(
     assert "Traceback" not in printed.err
 
 
+def test_help_and_mistakes_come_without_torch() -> None:
+    """Nobody should wait seconds for a library in order to read that a number is wrong."""
+    code = (
+        "import json, sys\n"
+        "from propd.cli import main\n"
+        "for arguments in json.loads(sys.argv[1]):\n"
+        "    try:\n"
+        "        main(arguments)\n"
+        "    except SystemExit:\n"
+        "        pass\n"
+        "    assert 'torch' not in sys.modules, arguments\n"
+    )
+    fast = [["--help"], ["generate", "--help"], *(arguments for arguments, _ in MISTAKES)]
+    done = subprocess.run(
+        [sys.executable, "-c", code, json.dumps(fast)], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_an_unknown_model_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["generate", "abc", "--model", "no-such-model"]) == 2
+    assert "no-such-model" in capsys.readouterr().err
+
+
 def test_a_huge_prompt_is_refused(tiny_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(tiny_folder, "x" * 100_000) == 2
     assert "shorten it" in capsys.readouterr().err
@@ -107,5 +209,5 @@ def test_an_unknown_option_is_code_2() -> None:
 
 
 def test_help_names_every_method() -> None:
-    """The list stands twice, because help must come without importing torch."""
+    """The list stands twice, because help must come at once."""
     assert sorted(METHOD_NAMES.split(", ")) == sorted(METHODS)

@@ -8,13 +8,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from propd.benchmark.prompts import PROMPTS
 from propd.core import RunStats
 from propd.engine import Engine, Generation
-from propd.errors import InvalidRequest
 from propd.methods import method_settings
-
-MAX_FILE_BYTES = 50_000_000
 
 
 @dataclass(frozen=True)
@@ -41,30 +37,6 @@ class MethodResult:
     def tokens_per_pass(self) -> float:
         """Mean acceptance length."""
         return self.decoded_tokens / self.steps if self.steps else 0.0
-
-
-def read_prompts(path: Path | None, limit: int) -> list[str]:
-    """The first prompts of a JSON-lines file (first entry of ``turns``), or our own."""
-    if limit < 1:
-        raise InvalidRequest(f"The limit is {limit} prompts; it must be at least 1.")
-    if path is None:
-        return list(PROMPTS[:limit])
-    prompts = _read_file(path)[:limit]
-    if not prompts:
-        raise InvalidRequest(f"{path} holds no prompts; it must be JSON lines with a list 'turns'.")
-    return prompts
-
-
-def _read_file(path: Path) -> list[str]:
-    try:
-        if path.stat().st_size > MAX_FILE_BYTES:
-            raise InvalidRequest(f"{path} is larger than {MAX_FILE_BYTES:,} bytes; split it.")
-        lines = path.read_text(encoding="utf-8").splitlines()
-        return [str(json.loads(line)["turns"][0]) for line in lines if line.strip()]
-    except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
-        raise InvalidRequest(
-            f"{path} holds no prompts ({error}); it must be JSON lines with a list 'turns'."
-        ) from error
 
 
 def run_benchmark(

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from propd.benchmark.checkpoint import Checkpoint, key_of
+from propd.core import DecodingConfig
 from propd.engine import Engine
+from propd.recording import asked
 
 
 @dataclass(frozen=True)
@@ -33,11 +38,30 @@ class Difference:
 
 
 @dataclass(frozen=True)
+class Cell:
+    """One method at one batch size: how many texts were compared, and which differ."""
+
+    method: str
+    batch_size: int
+    compared: int
+    differences: tuple[Difference, ...]
+
+
+@dataclass(frozen=True)
 class LosslessReport:
     """Counts over all comparisons."""
 
-    compared: int
-    differences: tuple[Difference, ...]
+    cells: tuple[Cell, ...]
+
+    @property
+    def differences(self) -> tuple[Difference, ...]:
+        """Of all cells."""
+        return tuple(d for cell in self.cells for d in cell.differences)
+
+    @property
+    def compared(self) -> int:
+        """Texts compared."""
+        return sum(cell.compared for cell in self.cells)
 
     @property
     def identical(self) -> int:
@@ -54,13 +78,23 @@ class LosslessReport:
         """Texts that left plain decoding without such an excuse: must be 0."""
         return len(self.differences) - self.near_ties
 
+    def counts(self) -> dict[str, int]:
+        """The four counts under their names."""
+        names = ("compared", "identical", "near_ties", "different")
+        return {name: getattr(self, name) for name in names}
+
     def to_json(self) -> dict[str, object]:
-        """The counts and every difference."""
-        counts = {
-            name: getattr(self, name)
-            for name in ("compared", "identical", "near_ties", "different")
-        }
-        return {**counts, "differences": [asdict(d) for d in self.differences]}
+        """The counts, the same by method and batch size, and every difference."""
+        by_method: dict[str, dict[int, dict[str, int]]] = {}
+        for cell in self.cells:
+            by_method.setdefault(cell.method, {})[cell.batch_size] = LosslessReport(
+                (cell,)
+            ).counts()
+        # JSON has no infinity: the gap of a text that ended where the other went on is null
+        differences = [
+            {**asdict(d), "gap": d.gap if math.isfinite(d.gap) else None} for d in self.differences
+        ]
+        return {**self.counts(), "by_method": by_method, "differences": differences}
 
 
 def verify_lossless(
@@ -70,27 +104,71 @@ def verify_lossless(
     batch_sizes: Sequence[int],
     max_new_tokens: int,
     report: Callable[[str], None],
+    *,
+    config: DecodingConfig | None = None,
+    checkpoint: Path | None = None,
 ) -> LosslessReport:
-    """Compare every method at every batch size with plain decoding of one row at a time."""
-    plain = []
-    for place, prompt in enumerate(prompts):
-        run = engine.generate(prompt, method="autoregressive", max_new_tokens=max_new_tokens)
-        plain.append(run.token_ids)
-        report(f"plain decoding {place + 1}/{len(prompts)}")
-    compared, differences = 0, []
+    """Compare every method at every batch size with plain decoding of one row at a time.
+
+    config: further settings of the methods. checkpoint: a file in which each plain text and each
+    (method, batch size) is kept when it is done, and from which it is taken if it is there.
+    """
+    config = replace(config or DecodingConfig(), max_new_tokens=max_new_tokens)
+    done = Checkpoint(checkpoint, _key(engine, prompts, config))
+    plain = _plain_texts(engine, prompts, replace(config, method="autoregressive"), done, report)
+    cells: list[Cell] = []
     for method in methods:
         for size in batch_sizes:
-            runs = engine.generate_batch(
-                prompts, method=method, max_new_tokens=max_new_tokens, max_rows=size
-            )
-            for place, (run, expected) in enumerate(zip(runs, plain, strict=True)):
-                compared += 1
-                if run.token_ids != expected:
-                    at = _first_difference(run.token_ids, expected)
-                    found = _examine(engine, prompts[place], expected, run.token_ids, at)
-                    differences.append(Difference(method, size, place, at, *found))
-            report(f"{method}, batch {size}: {len(differences)} differences so far")
-    return LosslessReport(compared, tuple(differences))
+            name = f"{method}, batch {size}"
+            if name not in done:
+                setting = replace(config, method=method)
+                found = _compare(engine, prompts, plain, setting, size)
+                done[name] = [asdict(difference) for difference in found]
+            differences = tuple(Difference(**told) for told in done[name])
+            cells.append(Cell(method, size, len(prompts), differences))
+            total = sum(len(cell.differences) for cell in cells)
+            report(f"{name}: {total} differences so far")
+    return LosslessReport(tuple(cells))
+
+
+def _key(engine: Engine, prompts: Sequence[str], config: DecodingConfig) -> str:
+    """Of all that the texts depend on; methods and batch sizes are in the names of the findings."""
+    settings = asked(replace(config, method="propd"))
+    heads = engine.heads.config if engine.heads else None
+    return key_of(about=engine.describe(), prompts=prompts, settings=settings, heads=heads)
+
+
+def _plain_texts(
+    engine: Engine,
+    prompts: Sequence[str],
+    config: DecodingConfig,
+    done: Checkpoint,
+    report: Callable[[str], None],
+) -> list[tuple[int, ...]]:
+    for place, prompt in enumerate(prompts):
+        name = f"plain {place}"
+        if name not in done:
+            done[name] = engine.generate(prompt, config).token_ids
+        report(f"plain decoding {place + 1}/{len(prompts)}")
+    return [tuple(done[f"plain {place}"]) for place in range(len(prompts))]
+
+
+def _compare(
+    engine: Engine,
+    prompts: Sequence[str],
+    plain: Sequence[tuple[int, ...]],
+    config: DecodingConfig,
+    size: int,
+) -> list[Difference]:
+    """Where the texts of one method at one batch size leave plain decoding."""
+    differences = []
+    runs = engine.generate_batch(prompts, config, max_rows=size)
+    for place, (run, expected) in enumerate(zip(runs, plain, strict=True)):
+        if run.token_ids != expected:
+            at = _first_difference(run.token_ids, expected)
+            found = _examine(engine, prompts[place], expected, run.token_ids, at)
+            differences.append(Difference(config.method, size, place, at, *found))
+    return differences
 
 
 def _first_difference(one: Sequence[int], other: Sequence[int]) -> int:

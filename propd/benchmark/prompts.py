@@ -1,4 +1,13 @@
-"""Prompts of our own, for benchmarks without a file and for examples."""
+"""Prompts of a file, or of our own: for benchmarks without a file and for examples."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from propd.errors import InvalidRequest
+
+MAX_FILE_BYTES = 50_000_000
 
 PROMPTS = (
     "Why is the sky blue?",
@@ -12,3 +21,27 @@ PROMPTS = (
     "to their bodies and is carried to other flowers, which lets the plants form seeds. Without "
     "bees, many crops would yield far less.",
 )
+
+
+def read_prompts(path: Path | None, limit: int) -> list[str]:
+    """The first prompts of a JSON-lines file (first entry of ``turns``), or our own."""
+    if limit < 1:
+        raise InvalidRequest(f"The limit is {limit} prompts; it must be at least 1.")
+    if path is None:
+        return list(PROMPTS[:limit])
+    prompts = _read_file(path)[:limit]
+    if not prompts:
+        raise InvalidRequest(f"{path} holds no prompts; it must be JSON lines with a list 'turns'.")
+    return prompts
+
+
+def _read_file(path: Path) -> list[str]:
+    try:
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise InvalidRequest(f"{path} is larger than {MAX_FILE_BYTES:,} bytes; split it.")
+        lines = path.read_text(encoding="utf-8").splitlines()
+        return [str(json.loads(line)["turns"][0]) for line in lines if line.strip()]
+    except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
+        raise InvalidRequest(
+            f"{path} holds no prompts ({error}); it must be JSON lines with a list 'turns'."
+        ) from error

@@ -9,6 +9,7 @@ from propd.core import DecodingConfig, StepEvent
 from propd.engine import Engine
 from propd.methods import check_heads, method_settings
 from propd.planning.planner import FixedPlanner
+from propd.recording import asked
 from propd.tree.growth import grow, prefix
 
 FIXED = (0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
@@ -95,3 +96,12 @@ def sizes_table(results: Sequence[SizeResult]) -> str:
             f"{speeds[0] / speeds[2]:.3f} |"
         )
     return "\n".join(lines)
+
+
+def sizes_json(
+    engine: Engine, config: DecodingConfig, rounds: int, results: Sequence[SizeResult]
+) -> dict[str, object]:
+    """The results with all that is needed to read the numbers."""
+    told = [{**vars(r), "tokens_per_second": round(r.tokens_per_second, 3)} for r in results]
+    how = {"method": config.method, "config": asked(config), "rounds": rounds}
+    return {**engine.describe(), **how, "results": told}

@@ -55,6 +55,22 @@ class HeadsConfig:
     format: str = FORMAT
 
 
+@dataclass(frozen=True)
+class HeadsShape:
+    """All that the engine must know of heads: what to give heads of your own as ``config``."""
+
+    draft_heads: int
+    """How many depths they guess for."""
+    prune_layer: int
+    """The early head reads the hidden state after this many layers."""
+    prune_top_k: int
+    """k of the pruning rule ``topk``, unless a request gives its own."""
+    acceptance_table: tuple[tuple[float, ...], ...]
+    """Chance that head d's guess of rank k is right, `RANKS` a head; a guess will do."""
+
+
+AnyShape = HeadsConfig | HeadsShape
+
 _UNREADABLE = (OSError, LookupError, TypeError, ValueError, RuntimeError, SafetensorError)
 
 
@@ -103,9 +119,13 @@ def _unit(x: Tensor) -> Tensor:
 class DraftHeads(Protocol):
     """What the engine needs of heads. Bring your own: the text stays right whatever they say."""
 
-    config: HeadsConfig
     token_map: Tensor
     """(reduced vocabulary,) model token id of each reduced id."""
+
+    @property
+    def config(self) -> AnyShape:
+        """What the engine must know of the heads; a plain attribute will do."""
+        ...
 
     def draft_logits(self, hidden: Tensor, root_ids: Tensor) -> Tensor:
         """(B, H) after the final norm and (B,) -> (B, heads, reduced vocabulary)."""
@@ -157,7 +177,11 @@ class Heads:
             raise ModelUnavailable(
                 f"The heads in {folder} cannot be read ({error}); train or fetch them anew."
             ) from error
-        _check_fit(folder, config, tensors, token_map, backbone)
+        check_fit(f"in {folder}", config, token_map, backbone)
+        if not all(torch.isfinite(tensor).all() for tensor in tensors.values()):
+            raise ModelUnavailable(
+                f"The heads in {folder} hold numbers that are not finite; train or fetch them anew."
+            )
         return cls(config, weights, token_map, backbone)
 
 
@@ -179,32 +203,25 @@ def _read_config(path: Path) -> HeadsConfig:
     return HeadsConfig(**raw)
 
 
-def _check_fit(
-    folder: Path,
-    config: HeadsConfig,
-    tensors: dict[str, Tensor],
-    token_map: Tensor,
-    backbone: Backbone,
-) -> None:
+def check_fit(name: str, config: AnyShape, token_map: Tensor, backbone: Backbone) -> None:
+    """Refuse heads that would fail inside the loop. name: what the sentence calls them."""
     table, known = config.acceptance_table, backbone.vocabulary_size
-    checks = (
-        ("hidden size", config.hidden_size, backbone.hidden_size, backbone.hidden_size),
-        ("vocabulary", config.vocabulary_size, known, known),
+    checks = [
         ("reduced vocabulary", len(token_map), RANKS, known),
         ("smallest token", int(token_map.min()), 0, known - 1),
         ("largest token", int(token_map.max()), 0, known - 1),
         ("layer of the early head", config.prune_layer, 1, backbone.layer_count - 1),
         ("number of heads in the table", len(table), config.draft_heads, config.draft_heads),
         *(("number of ranks in the table", len(row), RANKS, RANKS) for row in table),
-    )
+    ]
+    if isinstance(config, HeadsConfig):
+        size = backbone.hidden_size
+        checks.insert(0, ("hidden size", config.hidden_size, size, size))
+        checks.insert(1, ("vocabulary", config.vocabulary_size, known, known))
     for what, given, low, high in checks:
         if not low <= given <= high:
             wanted = str(low) if low == high else f"{low} to {high}"
             raise ModelUnavailable(
-                f"The heads in {folder} do not fit the model: {what} is {given} and must be "
+                f"The heads {name} do not fit the model: {what} is {given} and must be "
                 f"{wanted}; use the heads of this model."
             )
-    if not all(torch.isfinite(tensor).all() for tensor in tensors.values()):
-        raise ModelUnavailable(
-            f"The heads in {folder} hold numbers that are not finite; train or fetch them anew."
-        )

@@ -42,6 +42,22 @@ def load_costs(path: Path) -> CostTable:
         ) from error
 
 
+def costs_table(table: CostTable) -> str:
+    """The milliseconds of each segment by tokens in the pass, as a Markdown table."""
+    curves = [dict(table.early), dict(table.prune), dict(table.late)]
+    lines = ["| tokens | early ms | prune ms | late ms |", "| --- |" + " --- |" * 3]
+    for count in sorted(set().union(*curves)):
+        cells = [f"{curve[count]:.2f}" if count in curve else "" for curve in curves]
+        lines.append(f"| {count} | {' | '.join(cells)} |")
+    drafting = (
+        f"{ms:.2f} ms for {rows} {'row' if rows == 1 else 'rows'}" for rows, ms in table.draft
+    )
+    row, token = 1000 * table.past_row_ms, 1000 * table.past_token_ms
+    past = f"{row:.2f} ms a row and {token:.2f} ms a token of the pass"
+    lines += ["", f"Drafting: {', '.join(drafting)}.", f"1,000 tokens of past: {past}."]
+    return "\n".join(lines)
+
+
 def _points(value: Any, name: str) -> Points:
     if not isinstance(value, list) or len(value) > MAX_POINTS:
         raise ValueError(f"{name} is no list of at most {MAX_POINTS} points")

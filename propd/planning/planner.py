@@ -63,6 +63,14 @@ class Planner(Protocol):
         ...
 
 
+def size_of(
+    trees: Sequence[TokenTree], prunes: bool = False, reason: Literal["fixed", "end"] = "fixed"
+) -> SizeDecision:
+    """The decision of a planner that weighs no sizes. prunes: whether the pruner shall look."""
+    total = sum(tree.size for tree in trees)
+    return SizeDecision((total,), (), (), total, reason, prunes=prunes)
+
+
 class FixedPlanner:
     """The same tree in every step: plain decoding, BPD's chain, Medusa's tree."""
 
@@ -79,10 +87,8 @@ class FixedPlanner:
     ) -> tuple[list[TokenTree], SizeDecision]:
         """The tree for every row, cut where the row's text would end anyway."""
         trees = [limit_depth(self.tree, depth) for depth in outlook.deepest]
-        total = sum(tree.size for tree in trees)
-        whole = total == self.tree.size * len(trees)
-        reason: Literal["fixed", "end"] = "fixed" if whole else "end"
-        return trees, SizeDecision((total,), (), (), total, reason, prunes=self.prunes)
+        cut = any(tree.size < self.tree.size for tree in trees)
+        return trees, size_of(trees, self.prunes, "end" if cut else "fixed")
 
     def learn(self, feedback: Feedback) -> None:
         """Nothing to learn."""

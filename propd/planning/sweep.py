@@ -11,7 +11,7 @@ from propd.decoding import DecodingSession
 from propd.planning.cost import Work
 from propd.planning.drafts import Drafts
 from propd.planning.feedback import Feedback
-from propd.planning.planner import Outlook, Planner
+from propd.planning.planner import Outlook, Planner, size_of
 from propd.tree.growth import grow, prefix
 from propd.tree.topology import limit_depth
 
@@ -43,8 +43,7 @@ class SweepPlanner:
     ) -> tuple[list[TokenTree], SizeDecision]:
         """The tree of the size that is to be measured, for every row."""
         trees = [limit_depth(prefix(self._tree, self.size), depth) for depth in outlook.deepest]
-        total = sum(tree.size for tree in trees)
-        return trees, SizeDecision((total,), (), (), total, "fixed", prunes=self.prunes)
+        return trees, size_of(trees, self.prunes)
 
     def learn(self, feedback: Feedback) -> None:
         """Keep it."""

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from propd.errors import InvalidRequest
 from propd.planning.feedback import Feedback
 from propd.tree.topology import inner_nodes
 
@@ -137,6 +138,11 @@ def look(
 
 def prune(view: EarlyView, keep: Sequence[bool]) -> Pruning:
     """Drop what is not kept, with its sub-trees; roots stay."""
+    if len(keep) != len(view.parents):
+        raise InvalidRequest(
+            f"The pruner answered for {len(keep)} nodes of {len(view.parents)}; "
+            "answer for each, roots included."
+        )
     alive: list[bool] = []
     for parent, stays in zip(view.parents, keep, strict=True):
         alive.append(parent < 0 or (alive[parent] and bool(stays)))

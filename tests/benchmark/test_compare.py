@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 import propd
-from propd.benchmark.compare import read_prompts, run_benchmark, table, write_results
+from propd.benchmark.compare import run_benchmark, table, write_results
+from propd.benchmark.prompts import read_prompts
 
 
 def test_totals_and_identity(tiny_folder: Path, tmp_path: Path) -> None:

@@ -1,0 +1,57 @@
+"""What steps cost on this machine: measured once for each batch size, then known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from propd.core import CostTable, DecodingConfig
+from propd.decoding import DecodingSession
+from propd.errors import InvalidRequest
+from propd.models.heads import DraftHeads
+from propd.planning.planner import Planner
+from propd.planning.sweep import FAR, join_tables, measure_costs, steps_of_a_sweep
+from propd.requests import MAX_TREE
+from propd.tree.pruning import Pruner, TopK
+
+NO_COSTS = CostTable(draft=(), early=((1, 1.0),), prune=(), late=((1, 0.0),))
+"""For methods that never ask."""
+CALIBRATION_PROMPT = "Write a short story about a lighthouse keeper and the sea."
+
+OpenSession = Callable[[Planner, Pruner, DecodingConfig, int, int], DecodingSession]
+"""(planner, pruner, config, longest prompt, rows) -> a session with free rows."""
+
+
+class CostBook:
+    """The cost tables of one model and its heads; owned by an engine, read by its requests."""
+
+    def __init__(
+        self,
+        heads: DraftHeads | None,
+        encode: Callable[[str], list[int]],
+        open_session: OpenSession,
+    ) -> None:
+        self._heads, self._encode, self._open_session = heads, encode, open_session
+        self._tables: dict[int, CostTable] = {}
+
+    def table(self, rows: int) -> CostTable:
+        """The costs of a batch of so many rows and of one row alone; measured when first asked."""
+        if rows not in self._tables:
+            alone = self._tables.get(1) or self._sweep(1)
+            self._tables[1] = alone
+            if rows > 1:
+                self._tables[rows] = join_tables(alone, self._sweep(rows))
+        return self._tables[rows]
+
+    def _sweep(self, rows: int) -> CostTable:
+        if self._heads is None:
+            raise InvalidRequest("A cost table is of drafted trees, and this model has no heads.")
+        shape = self._heads.config
+        tokens = steps_of_a_sweep() * (shape.draft_heads + 1)
+        config = DecodingConfig(max_new_tokens=tokens, ignore_eos=True)
+        prompt = self._encode(CALIBRATION_PROMPT)
+        pruner = TopK(shape.prune_top_k)
+
+        def open_session(planner: Planner) -> DecodingSession:
+            return self._open_session(planner, pruner, config, len(prompt) + FAR, rows)
+
+        return measure_costs(open_session, shape.acceptance_table, MAX_TREE, prompt)
