@@ -31,19 +31,21 @@ class Chooser:
         One random number a token, through the cumulated distribution: the same numbers give the
         same text whatever tree the logits came from.
         """
-        return pick(distribution(logits, self.config).cumsum(-1), self.number())
+        return int(pick(distribution(logits, self.config).cumsum(-1), self.number()))
 
     def number(self) -> float:
         """The next random number, in [0, 1)."""
         return float(torch.rand((), generator=self._random, dtype=torch.float64))
 
 
-def pick(cumulated: Tensor, number: float) -> int:
-    """The token at which (V,) cumulated chances pass a number in [0, 1) of their total."""
+def pick(cumulated: Tensor, number: float | Tensor) -> Tensor:
+    """The token at which (V,) cumulated chances pass a number in [0, 1) of their total.
+
+    Of many numbers at once, (n,): the token of each.
+    """
     # below the total even after rounding, so that the last possible token is the last one picked
     below = torch.nextafter(cumulated[-1], cumulated.new_zeros(()))
-    target = torch.minimum(cumulated[-1] * number, below)
-    return int(torch.searchsorted(cumulated, target, right=True))
+    return torch.searchsorted(cumulated, (cumulated[-1] * number).minimum(below), right=True)
 
 
 def distribution(logits: Tensor, config: DecodingConfig) -> Tensor:
