@@ -90,7 +90,7 @@ def test_no_pruner_changes_the_text(method: str, rule: str, rows: int, temperatu
 
 
 def test_a_seed_writes_its_text_in_any_company() -> None:
-    """100 of 100 seeds: alone, third of a batch of four, and after a neighbour was cancelled."""
+    """100 of 100 seeds: alone, third of four in a batch, and after a neighbour was cancelled."""
     assert sum(map(reproduces, range(100))) == 100
 
 
@@ -115,7 +115,8 @@ def reproduces(seed: int) -> bool:
     prompts = [random_prompt(source, world, longest=6) for _ in range(4)]
     # row r of a batch draws with seed + r
     (alone,) = plain_texts(world, prompts[2:3], seed=seed + 2, **settings)
-    batch = open_session(world, method, rows=4, seed=seed, **settings)  # type: ignore[arg-type]
+    rows = 2 + seed % 3  # with fewer rows than prompts, the row waits and takes any free place
+    batch = open_session(world, method, rows=rows, seed=seed, **settings)  # type: ignore[arg-type]
     together = texts(run(batch, prompts))[2]
     three = open_session(world, method, rows=3, seed=seed, **settings)  # type: ignore[arg-type]
     return alone == together == third_text(three, prompts[:3], cancel_after=seed % 3)

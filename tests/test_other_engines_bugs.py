@@ -119,35 +119,40 @@ def test_koboldcpp_1276_text_goes_on_behind_an_end_token(
 
 
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 6])
-def test_transformers_28508_candidates_beyond_the_length_limit(
-    backbone: Backbone, heads: Heads, method: str, count: int
-) -> None:
+def test_transformers_28508_candidates_beyond_the_length_limit(method: str) -> None:
     """There: more candidates were checked than fit under max_length, and the sampler met an empty
     distribution. (Medusa's own loop counts steps, not tokens, and writes past the limit.)
 
-    Here: whatever the tree, exactly as many tokens come out as were asked for.
+    Here: where paths of two and three are accepted, exactly as many tokens come out as were asked
+    for, and they are the first ones of the longer text.
     """
-    events = decode(backbone, heads, [9, 8], method, max_new_tokens=count)
-    assert len(tokens(events)) == count
-    assert events[-1].finish_reason == "length"
-    assert all(event.finish_reason is None for event in events[:-1])
+    whole = plain_texts(small_world(), UNEVEN, max_new_tokens=9, temperature=1.0)
+    for count in range(1, 10):
+        session = open_session(small_world(), method, max_new_tokens=count, temperature=1.0)
+        for events, text in zip(run(session, UNEVEN), whole, strict=True):
+            assert tokens(events) == text[:count]
+            assert [event.finish_reason for event in events[:-1]] == [None] * (len(events) - 1)
+            assert events[-1].finish_reason == "length"
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_exllamav2_274_draft_runs_past_the_context(
-    backbone: Backbone, heads: Heads, method: str
-) -> None:
+@pytest.mark.parametrize("rows", [1, 4])
+def test_exllamav2_274_draft_runs_past_the_context(method: str, rows: int) -> None:
     """There: at 4092 of 4096 tokens the draft looked five ahead, and the cache overflowed. (Also
     predibase/lorax#474.)
 
-    Here: with 1 to 8 places left the last one is written, and none after it.
+    Here: with 1 to 8 places left the last one is written, and none after it, alone and beside rows
+    that end earlier or later.
     """
-    for places in range(1, 9):
-        prompt = [5] * (backbone.max_positions - places)
-        events = decode(backbone, heads, prompt, method, max_new_tokens=100)
-        assert len(tokens(events)) == places
-        assert events[-1].finish_reason == "length"
+    world = small_world()
+    prompts = [[3, 5, 1, 7] * 64] * 8
+    prompts = [prompt[: 256 - places] for places, prompt in enumerate(prompts, start=1)]
+    settings = {"max_new_tokens": 100, "temperature": 1.0}
+    session = open_session(world, method, rows=rows, **settings)  # type: ignore[arg-type]
+    told = run(session, prompts)
+    assert [len(text) for text in texts(told)] == list(range(1, 9))
+    assert texts(told) == plain_texts(world, prompts, **settings)
+    assert {events[-1].finish_reason for events in told} == {"length"}
 
 
 # The cache.
