@@ -139,15 +139,15 @@ def test_a_thousand_cancels_leave_nothing_behind() -> None:
     """Integrity after each, the true text in each next run, and memory back where it was.
 
     Tensors must come back to the byte over 800 cancels. Python's own memory is traced over the
-    last 200, because tracing is slow, and may grow by 200 kB: free lists take some 80 kB and then
-    stop, and a cancel that kept its events or its session would cost 10 kB each time.
+    last 100, because tracing is slow, and may grow by 200 kB: free lists take some 80 kB and then
+    stop, and cancels that kept their events or their session would cost 10 kB each.
     """
     consumer = Consumer(seed=1)
     cancel_many(consumer, 200)  # whatever is made once is made now
     tensors = tensor_bytes()
-    cancel_many(consumer, 600)
+    cancel_many(consumer, 700)
     tracemalloc.start()
-    cancel_many(consumer, 200)
+    cancel_many(consumer, 100)
     gc.collect()
     grown = tracemalloc.get_traced_memory()[0]
     tracemalloc.stop()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 import pytest
@@ -67,18 +68,29 @@ def test_with_everything_pruned_each_step_writes_one_token(
 # Pruning.
 
 
+PROMPTS = [random_prompt(random.Random(seed), small_world()) for seed in range(8)]
+
+
+@cache
+def plain(temperature: float) -> list[list[int]]:
+    """What plain decoding answers."""
+    return plain_texts(small_world(), PROMPTS, **settings_of(temperature))
+
+
+def settings_of(temperature: float) -> dict[str, Any]:
+    return {"max_new_tokens": 14, "temperature": temperature, "seed": 7}
+
+
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
 @pytest.mark.parametrize("rows", [1, 4, 8])
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("method", PRUNING_METHODS)
 def test_no_pruner_changes_the_text(method: str, rule: str, rows: int, temperature: float) -> None:
     """Early pruning may cost tokens per step and nothing else: it only ever removes guesses."""
-    world, source = small_world(), random.Random(4)
-    prompts = [random_prompt(source, world) for _ in range(8)]
-    settings: dict[str, Any] = {"max_new_tokens": 20, "temperature": temperature, "seed": 7}
-    session = open_session(world, method, rows=rows, pruner=RULES[rule](), **settings)
-    told = run(session, prompts)
-    assert texts(told) == plain_texts(world, prompts, **settings)
+    settings = settings_of(temperature)
+    session = open_session(small_world(), method, rows=rows, pruner=RULES[rule](), **settings)
+    told = run(session, PROMPTS)
+    assert texts(told) == plain(temperature)
     steps = [event for events in told for event in events[1:]]
     cut = sum(event.pruned for event in steps) / sum(event.drafted for event in steps)
     assert {"random": 0.3 < cut < 0.9, "all but the root": cut == 1, "none": cut == 0}[rule]
@@ -111,7 +123,7 @@ def test_drawing_for_nodes_off_the_path_fails_the_same_test(
 def reproduces(seed: int) -> bool:
     """Whether a row writes the same alone, in a batch, and beside a row that is cancelled."""
     source, method = random.Random(seed), TREE_METHODS[seed % len(TREE_METHODS)]
-    world, settings = small_world(), {"max_new_tokens": 10, "temperature": 1.0}
+    world, settings = small_world(), {"max_new_tokens": 8, "temperature": 1.0}
     prompts = [random_prompt(source, world, longest=6) for _ in range(4)]
     # row r of a batch draws with seed + r
     (alone,) = plain_texts(world, prompts[2:3], seed=seed + 2, **settings)

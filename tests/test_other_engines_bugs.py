@@ -111,9 +111,9 @@ def test_koboldcpp_1276_text_goes_on_behind_an_end_token(
 
     Here: run plainly, then declare each written token the end in turn; every method stops there.
     """
-    plain = tokens(decode(backbone, heads, [1, 2, 3], "autoregressive", max_new_tokens=40))
+    plain = tokens(decode(backbone, heads, [1, 2, 3], "autoregressive", max_new_tokens=16))
     for end in set(plain):
-        events = decode(backbone, heads, [1, 2, 3], method, (end, 60), max_new_tokens=40)
+        events = decode(backbone, heads, [1, 2, 3], method, (end, 60), max_new_tokens=16)
         assert tokens(events) == plain[: plain.index(end) + 1]
         assert events[-1].finish_reason == "eos"
 
@@ -306,9 +306,9 @@ def test_eagle_250_more_than_one_row(
     Here: rows of different length, tree, acceptance and end write what each writes alone. With two
     rows for four prompts, rows leave, others move up in the cache and new ones join.
     """
-    together = batch(backbone, heads, method, max_rows, max_new_tokens=40)
+    together = batch(backbone, heads, method, max_rows, max_new_tokens=20)
     for row, prompt in enumerate(PROMPTS):
-        alone = decode(backbone, heads, prompt, method, (60,), max_new_tokens=40)
+        alone = decode(backbone, heads, prompt, method, (60,), max_new_tokens=20)
         assert tokens(together[row]) == tokens(alone)
         assert together[row][-1].finish_reason == alone[-1].finish_reason
     assert max(event.rows for events in together.values() for event in events) == max_rows

@@ -191,7 +191,8 @@ def test_the_joint_law_is_the_models(config: DecodingConfig) -> None:
 
 @pytest.mark.parametrize("wrong", [favours_the_tree, falls_back_to_the_best])
 def test_a_wrong_sampler_fails_the_same_test(wrong: Sampler) -> None:
-    assert p_of(wrong, DecodingConfig(temperature=1.0)) < 1e-4
+    """A tenth of the texts is enough."""
+    assert p_of(wrong, DecodingConfig(temperature=1.0), TEXTS // 10) < 1e-4
 
 
 def test_one_number_at_a_time_picks_what_many_at_once_pick() -> None:
