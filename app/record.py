@@ -8,14 +8,14 @@ from __future__ import annotations
 import os
 import sys
 import time
-from dataclasses import replace
-from datetime import date
 from pathlib import Path
 from typing import Any
 
 import propd
 from app import settings
-from propd.trace import Header, Trace, save
+from propd.core import DecodingConfig
+from propd.recording import header_for
+from propd.trace import Trace, save
 
 STAT = Path("/proc/stat")
 RUNS = {
@@ -52,11 +52,10 @@ def busy(seconds: float = 2.0) -> bool:
 
 def record(engine: Any, about: dict[str, Any], prompt: str, method: str, tokens: int) -> Trace:
     """One run, as it comes; the second, because the first one warms the machine up."""
-    config = {"max_new_tokens": tokens, "record_probabilities": True}
+    config = DecodingConfig(method=method, max_new_tokens=tokens, record_probabilities=True)
     for _ in range(2):
-        events = tuple(engine.stream(prompt, method=method, **config))
-    header = Header(method=method, prompt=prompt, config=config, **about)
-    return Trace(replace(header, recorded=date.today().isoformat()), events)
+        events = tuple(engine.stream(prompt, config))
+    return Trace(header_for(about, prompt, config), events)
 
 
 def main(names: list[str], folder: Path = settings.TRACES) -> None:

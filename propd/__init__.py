@@ -8,13 +8,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from propd.core import DecodingConfig, RunStats, StepEvent
+    from propd.core import CostTable, DecodingConfig, RunStats, StepEvent
     from propd.engine import Engine, Generation, load
     from propd.errors import InvalidRequest, InvalidTrace, ModelUnavailable, ProPDError
     from propd.methods import METHODS
+    from propd.session import Session
 
 __all__ = [
     "METHODS",
+    "CostTable",
     "DecodingConfig",
     "Engine",
     "Generation",
@@ -23,16 +25,18 @@ __all__ = [
     "ModelUnavailable",
     "ProPDError",
     "RunStats",
+    "Session",
     "StepEvent",
     "load",
 ]
 __version__ = "0.1.0"
 
 _HOMES = {
-    "core": ("DecodingConfig", "RunStats", "StepEvent"),
+    "core": ("CostTable", "DecodingConfig", "RunStats", "StepEvent"),
     "engine": ("Engine", "Generation", "load"),
     "errors": ("InvalidRequest", "InvalidTrace", "ModelUnavailable", "ProPDError"),
     "methods": ("METHODS",),
+    "session": ("Session",),
 }
 
 

@@ -1,4 +1,4 @@
-"""The command line: `python -m propd generate|bench|verify-lossless|train|doctor`.
+"""The command line: `python -m propd generate|bench|verify-lossless|train|trace|doctor`.
 
 Heavy modules are imported by the command that needs them, so that help and errors come at once.
 """
@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING
 from propd.core import DecodingConfig, RunStats
 from propd.errors import InvalidRequest, ProPDError
 from propd.models.registry import DEFAULT_MODEL
+from propd.trace_commands import trace_parser
 
 if TYPE_CHECKING:
+    from propd.core import StepEvent
     from propd.engine import Engine
 
 METHOD_NAMES = "propd, medusa, bpd, autoregressive, propd-static, propd-unpruned"
@@ -48,6 +50,7 @@ def build_parser() -> argparse.ArgumentParser:
         commands.add_parser("verify-lossless", help="compare every text with plain decoding")
     )
     _train_parser(commands.add_parser("train", help="train draft heads and an early head"))
+    trace_parser(commands.add_parser("trace", help="check, convert or show a recorded run"))
     doctor = commands.add_parser("doctor", help="what works here, and what to do about the rest")
     doctor.set_defaults(run=_doctor)
     return parser
@@ -81,6 +84,7 @@ def _generate_parser(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, metavar="S")
     parser.add_argument("--json", action="store_true", help="print one JSON object at the end")
     parser.add_argument("--show-tree", action="store_true", help="print the tree of each step")
+    parser.add_argument("--trace", type=Path, metavar="FILE", help="record the run in this file")
     _model_options(parser)
     parser.set_defaults(run=_generate)
 
@@ -119,42 +123,58 @@ def _train_parser(parser: argparse.ArgumentParser) -> None:
 
 
 def _generate(options: argparse.Namespace) -> int:
+    from propd.recording import check_place, write_run
     from propd.requests import check_config, check_prompt
+    from propd.terminal import render_tree, safe
 
-    config = DecodingConfig(
+    config = _decoding_config(options)
+    check_config(config)
+    check_prompt(options.prompt)
+    if options.trace:
+        check_place(options.trace)
+    engine = _load(options)
+    events: list[StepEvent] = []
+    for event in engine.stream(options.prompt, config):
+        events.append(event)
+        if options.show_tree and not options.json:
+            print(render_tree(event), end="\n\n", flush=True)
+        elif not options.json:
+            print(safe(event.text), end="", flush=True)
+    _tell_run(options, engine, events)
+    if options.trace:
+        write_run(options.trace, engine.describe(), options.prompt, config, events)
+        _report(f"recorded in {options.trace}")
+    return 0
+
+
+def _decoding_config(options: argparse.Namespace) -> DecodingConfig:
+    return DecodingConfig(
         method=options.method,
         max_new_tokens=options.max_new_tokens,
+        # pictures of a recorded run show them; they cost time, but none of the measured one
+        record_probabilities=options.trace is not None,
         temperature=options.temperature,
         top_k=options.top_k,
         top_p=options.top_p,
         min_p=options.min_p,
         seed=options.seed,
     )
-    check_config(config)
-    check_prompt(options.prompt)
 
-    from propd.terminal import render_tree, safe
 
-    engine = _load(options)
-    texts: list[str] = []
-    tokens: list[int] = []
+def _tell_run(options: argparse.Namespace, engine: Engine, events: list[StepEvent]) -> None:
+    """The end of the text and its figures, or all of it as JSON."""
     stats = RunStats()
-    for event in engine.stream(options.prompt, config):
-        texts.append(event.text)
-        tokens += event.token_ids
+    for event in events:
         stats = stats.add(event)
-        if options.show_tree and not options.json:
-            print(render_tree(event), end="\n\n", flush=True)
-        elif not options.json:
-            print(safe(event.text), end="", flush=True)
-    if options.json:
-        answer = {"text": "".join(texts), "token_ids": tokens, "method": config.method}
-        machine = {"dtype": engine.dtype, "device": engine.device}
-        print(json.dumps({**answer, **machine, "stats": stats_json(stats)}))
-        return 0
-    print()
-    print(_summary(config.method, stats), file=sys.stderr)
-    return 0
+    if not options.json:
+        print()
+        print(_summary(options.method, stats), file=sys.stderr)
+        return
+    tokens = [token for event in events for token in event.token_ids]
+    text = "".join(event.text for event in events)
+    answer = {"text": text, "token_ids": tokens, "method": options.method}
+    machine = {"dtype": engine.dtype, "device": engine.device}
+    print(json.dumps({**answer, **machine, "stats": stats_json(stats)}))
 
 
 def stats_json(stats: RunStats) -> dict[str, float]:

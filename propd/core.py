@@ -22,7 +22,32 @@ Fate = Literal["root", "drafted", "pruned", "rejected", "accepted", "bonus"]
 ``bonus``     the model's own next token, which becomes the next root
 """
 
-FinishReason = Literal["eos", "length", "cancelled"]
+FinishReason = Literal["eos", "stop", "length"]
+"""Why a text ended; a run that was stopped has no finish reason in its last event."""
+
+Points = tuple[tuple[int, float], ...]
+"""(count, milliseconds), counts ascending."""
+
+
+@dataclass(frozen=True)
+class CostTable:
+    """Measured times of one model on one machine: what a cost model begins with.
+
+    Recorded once, it makes every later run repeat exactly (`DecodingConfig.cost_table`).
+    """
+
+    draft: Points
+    """Drafting, by rows."""
+    early: Points
+    """Embedding and the layers before the prune layer, by tokens in the pass, roots included."""
+    prune: Points
+    """The early head and the sub-sampling, by tokens that enter it."""
+    late: Points
+    """The other layers, LM head, acceptance and commit, by tokens that reach them."""
+    past_row_ms: float = 0.0
+    """Further time for each row and token of past."""
+    past_token_ms: float = 0.0
+    """Further time for each token in the pass and token of past."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +60,24 @@ class DecodingConfig:
     """Tokens to write at most, at least 1."""
     max_nodes: int = 63
     """Largest tree of a dynamic method, the root not counted."""
+    prune_rule: Literal["topk", "threshold", "budget"] = "topk"
+    """What early pruning goes by. ``topk`` is the paper's rule: a child outside its parent's top-k
+    of the early head goes. ``threshold``: a child less probable than ``prune_threshold`` goes.
+    ``budget``: the nodes most probable along their whole path stay, as many as pay for their time.
+    With each, what hangs below a pruned node goes too."""
     prune_top_k: int | None = None
-    """A child outside its parent's top-k of the early head goes. None: what the heads recommend."""
+    """k of the rule ``topk``. None: what the heads recommend."""
+    prune_threshold: float = 0.01
+    """Least early probability that the rule ``threshold`` keeps."""
+    prune_when: Literal["always", "pays"] = "always"
+    """``pays``: a dynamic method prunes only in steps in which it expects to gain by it."""
+    values: Literal["rank", "contextual"] = "rank"
+    """What a node of a dynamic tree is worth: the running accuracy of its head and rank (paper), or
+    the probability its head gave it, calibrated while running."""
+    cost_model: Literal["curve", "line"] = "curve"
+    """Time of a step by its size: a monotone curve for each segment, or the paper's line."""
+    cost_table: CostTable | None = None
+    """Recorded times. With a table every size follows it and not the clock: the run repeats."""
     record_probabilities: bool = False
     """Compute the final probability of each verified node (for pictures; costs a softmax)."""
     temperature: float = 0.0
@@ -49,6 +90,15 @@ class DecodingConfig:
     """Draw from tokens at least this probable, relative to the most probable."""
     seed: int = 0
     """Of the random numbers; row r of a batch uses seed + r."""
+    acceptance: Literal["exact", "typical"] = "exact"
+    """``typical`` keeps any node that is probable enough (Medusa); it is NOT lossless: the text is
+    no draw from the model. It needs a temperature above 0."""
+    typical_threshold: float = 0.09
+    """Typical acceptance keeps what is likelier than this (Medusa's posterior_threshold) ..."""
+    typical_alpha: float = 0.3
+    """... or than this times exp(-entropy), if that is less (Medusa's posterior_alpha)."""
+    stop: tuple[str, ...] = ()
+    """The text ends before the first of these that it would contain."""
     ignore_eos: bool = False
     """Go on after an end token (for benchmarks of equal length)."""
 
@@ -120,12 +170,15 @@ class SizeDecision:
     estimated_ms: tuple[float, ...]
     """T(n): estimated time of a step."""
     chosen: int
-    reason: Literal["fixed", "best", "end"]
-    """``fixed`` by the method, ``best`` L(n)/T(n), ``end``: few tokens were left to write."""
+    reason: Literal["fixed", "best", "end", "explore"]
+    """``fixed`` by the method, ``best`` L(n)/T(n), ``end``: few tokens were left to write,
+    ``explore``: not tried for long, and cheap enough to try."""
     acceptance_table: tuple[tuple[float, ...], ...] = ()
     """p[depth - 1][rank]: the chance that this head's guess of this rank is right."""
     cost_coefficients: tuple[float, ...] = ()
-    """(b0, b1) of T(n) = b0 + b1 n, in milliseconds."""
+    """(b0, b1) of T(n) = b0 + b1 n, in milliseconds; empty when T(n) is no line."""
+    prunes: bool = False
+    """Whether pruning was to be part of the step; L(n) and T(n) are those of that case."""
 
 
 @dataclass(frozen=True)
@@ -178,7 +231,12 @@ class StepEvent:
     """Requests that ran through the layers together in this step."""
     prune_layer: int | None = None
     """The early head looked after this many layers; None when the step did not prune."""
+    prune_rule: str | None = None
+    """The rule that pruned, such as ``topk``."""
     prune_top_k: int | None = None
+    """k of the rule ``topk``."""
+    prune_threshold: float | None = None
+    """Least early probability of the rule ``threshold``."""
     pieces: tuple[str, ...] = ()
     """Text that each of ``token_ids`` completes, "" inside a character; by `propd.engine`."""
     text: str = ""

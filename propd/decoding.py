@@ -6,46 +6,35 @@ token ids and time, and nothing of text.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from propd.clock import BusyClock, StepWatch
-from propd.core import DecodingConfig, FinishReason, StepEvent, TokenTree
+from propd.core import DecodingConfig, SizeDecision, StepEvent, TokenTree
+from propd.drafting import draft
 from propd.errors import InvalidRequest
-from propd.events import StepOutcome, StepRecord, Verdict, build_event, final_probabilities
-from propd.methods import MethodSettings
+from propd.events import Step, StepRecord, build_event, final_probabilities
 from propd.models.backbone import Backbone
-from propd.models.heads import RANKS, Heads
+from propd.models.heads import DraftHeads
 from propd.models.placement import Placement
 from propd.nodes import Nodes, kept_places, survivors, visible_of
-from propd.planning.planner import NO_DRAFTS, Drafts, Outcome, Planner
+from propd.planning.cost import Work
+from propd.planning.drafts import NO_DRAFTS, Drafts
+from propd.planning.feedback import Feedback
+from propd.planning.planner import Outlook, Planner
 from propd.requests import prompt_too_long
-from propd.tree.acceptance import accept
-from propd.tree.pruning import Pruning, prune_top_k
+from propd.rows import Row
+from propd.tree.pruning import EarlyView, Pruner, Pruning, look, prune, told_of
 from propd.tree.sampling import Chooser
 from propd.tree.topology import ROOT_ONLY, ancestor_mask, inner_nodes, select
+from propd.verification import Verdict, judge
 
-PREFILL_CHUNK = 512
-
-
-@dataclass
-class Row:
-    """One sequence being decoded. Its place in the session's list is its row of the cache."""
-
-    number: int
-    remaining: int
-    chooser: Chooser
-    root: int = -1
-    hidden: Tensor = field(default_factory=lambda: torch.empty(0))
-    """(H,) final hidden state of the last kept token."""
-    began: float = 0.0
-    """Seconds of the session's clock when it joined."""
-    index: int = 0
-    finish_reason: FinishReason | None = None
+Ends = Callable[[int, Sequence[int]], int | None]
+"""(row number, new tokens) -> how many of them the text keeps if it ends there, else None."""
 
 
 class DecodingSession:
@@ -58,25 +47,24 @@ class DecodingSession:
     def __init__(
         self,
         backbone: Backbone,
-        heads: Heads | None,
-        settings: MethodSettings,
+        heads: DraftHeads | None,
         planner: Planner,
+        pruner: Pruner | None,
         config: DecodingConfig,
         end_tokens: Sequence[int],
         capacity: int,
         max_rows: int = 1,
+        ends: Ends | None = None,
     ) -> None:
-        self.backbone, self.heads, self.planner, self.config = backbone, heads, planner, config
+        self.backbone, self.heads, self.config = backbone, heads, config
+        self.planner, self.pruner, self.ends = planner, pruner, ends
         self.end_tokens = frozenset(() if config.ignore_eos else end_tokens)
-        self.prunes = settings.pruning and heads is not None
         self.prune_layer = heads.config.prune_layer if heads is not None else 0
-        self.top_k = config.prune_top_k or (heads.config.prune_top_k if heads is not None else 0)
         slots = min(capacity, backbone.max_positions) + planner.max_nodes + 1
         self.cache = backbone.new_cache(max_rows, slots)
         self.max_rows, self.rows = max_rows, list[Row]()
-        self.clock = BusyClock()
+        self.clock, self.closed = BusyClock(), False
 
-    @torch.inference_mode()
     def run(self, prompts: Sequence[Sequence[int]]) -> Iterator[StepEvent]:
         """Decode prompts, as many at once as there are rows. Closing the iterator cancels.
 
@@ -98,8 +86,10 @@ class DecodingSession:
         yield from events
         self.clock.resume()
 
+    @torch.inference_mode()
     def join(self, number: int, prompt: Sequence[int]) -> StepEvent:
         """Take a new row in and read its prompt, whose first new token is the event's bonus."""
+        self._check_open()
         if len(self.rows) == self.max_rows:
             raise InvalidRequest(f"All {self.max_rows} rows are taken; wait until one has left.")
         watch, slot = StepWatch(), len(self.rows)
@@ -108,21 +98,18 @@ class DecodingSession:
         if remaining < 1:
             raise prompt_too_long(f"{len(prompt):,} tokens", room)
         chooser = Chooser(self.config, self.config.seed + number)
-        row = Row(number, remaining, chooser, began=self.clock.seconds)
-        final = self._read(prompt, slot)
-        watch.lap("late")
+        row = Row(number, remaining, chooser, len(prompt), began=self.clock.seconds)
+        try:
+            final = self.backbone.final_norm(self.backbone.read(prompt, self.cache, slot))
+            watch.lap("late")
+            verdict = self._judge(row, ROOT_ONLY, (prompt[-1],), self.backbone.logits(final))
+        except BaseException:
+            self.cache.lengths[slot] = 0  # nobody took the place
+            raise
         self.rows.append(row)
-        verdict = self._judge(row, ROOT_ONLY, (prompt[-1],), self.backbone.logits(final))
-        self._settle(row, verdict, final)
+        row.settle(verdict, final)
         watch.lap("verify")
-        record = StepRecord(
-            kind="prefill",
-            tree=ROOT_ONLY,
-            token_ids=(prompt[-1],),
-            verdict=verdict,
-            milliseconds=watch.result(),
-            past_length=0,
-        )
+        record = StepRecord("prefill", ROOT_ONLY, (prompt[-1],), verdict, watch.result(), 0)
         return self._tell(row, record, rows=1)
 
     def leave(self, row: Row) -> None:
@@ -134,17 +121,22 @@ class DecodingSession:
         self.cache.lengths[last] = 0
         self.rows.pop()
 
+    @torch.inference_mode()
     def step(self) -> list[StepEvent]:
         """One pass through the loop: an event for each row."""
+        self._check_open()
         watch = StepWatch()
-        drafts = self._draft()
+        outlook = self._look_ahead()
+        wanted = self.planner.wants_drafts(outlook)
+        watch.lap("grow")
+        drafts = self._draft(wanted)
         watch.lap("draft")
-        trees, decision = self.planner.plan(drafts, [row.remaining - 1 for row in self.rows])
+        trees, decision = self.planner.plan(outlook, drafts)
         nodes = self._embed(trees, drafts)
         watch.lap("grow")
         nodes = self._run_layers(nodes, 0, self.prune_layer)
         watch.lap("early")
-        kept, pruning = self._prune(nodes)
+        kept, pruning = self._prune(nodes, decision, outlook.past)
         watch.lap("prune")
         kept = self._run_layers(kept, self.prune_layer, self.backbone.layer_count)
         final = self.backbone.final_norm(kept.hidden)
@@ -152,38 +144,24 @@ class DecodingSession:
         logits = self.backbone.logits(final)
         verdicts = self._verify(kept, logits)
         watch.lap("verify")
-        pasts = list(self.cache.lengths)
+        pasts = tuple(self.cache.lengths)
         self._commit(kept, final, verdicts)
         watch.lap("commit")
-        self.planner.learn(
-            sum(tree.size for tree in trees),
-            [_outcome(row, v) for row, v in zip(drafts, verdicts, strict=True)],
-            watch.result().total,
-        )
+        step = Step(nodes, kept, pruning, verdicts, drafts, decision, watch.result(), pasts)
+        self._learn(step, outlook.past)
         watch.lap("commit")
-        told = StepOutcome(nodes, kept, pruning, verdicts, drafts, decision, watch.result(), pasts)
-        return self._tell_step(told, logits)
+        return self._tell_step(replace(step, milliseconds=watch.result()), logits)
 
     # The verbs of the loop, in its order.
 
-    def _draft(self) -> list[Drafts]:
-        if not self.planner.uses_drafts or self.heads is None:
+    def _look_ahead(self) -> Outlook:
+        return Outlook(tuple(row.remaining - 1 for row in self.rows), max(self.cache.lengths))
+
+    def _draft(self, wanted: bool) -> list[Drafts]:
+        if not wanted or self.heads is None:
             return [NO_DRAFTS] * len(self.rows)
         hidden = torch.stack([row.hidden for row in self.rows])
-        roots = torch.tensor([row.root for row in self.rows], device=self.backbone.device)
-        logits = self.heads.draft_logits(hidden, roots)
-        scores, reduced = logits.topk(RANKS, dim=-1)
-        chances = (scores - logits.logsumexp(-1, keepdim=True)).exp()
-        tokens = self.heads.token_map[reduced]
-        told = torch.stack([tokens.double(), reduced.double(), chances.double()]).tolist()
-        return [
-            Drafts(
-                tuple(tuple(map(int, head)) for head in ids),
-                tuple(tuple(map(int, head)) for head in places),
-                tuple(map(tuple, probabilities)),
-            )
-            for ids, places, probabilities in zip(*told, strict=True)
-        ]
+        return draft(self.heads, hidden, [row.root for row in self.rows])
 
     def _embed(self, trees: Sequence[TokenTree], drafts: Sequence[Drafts]) -> Nodes:
         tokens, reduced = [], []
@@ -200,13 +178,17 @@ class DecodingSession:
         hidden = self.backbone.run_layers(nodes.hidden, first, last, nodes.place, self.cache)
         return replace(nodes, hidden=hidden)
 
-    def _prune(self, nodes: Nodes) -> tuple[Nodes, Pruning | None]:
+    def _prune(
+        self, nodes: Nodes, decision: SizeDecision, past: int
+    ) -> tuple[Nodes, Pruning | None]:
         parents = nodes.parents()
         inner = inner_nodes(parents)
-        if not self.prunes or self.heads is None or not inner:
+        if self.pruner is None or self.heads is None or not decision.prunes or not inner:
             return nodes, None
         scores = self.heads.early_logits(nodes.hidden[inner])
-        pruning = prune_top_k(parents, nodes.all_reduced_ids(), scores, self.top_k)
+        ranks, chances = look(parents, nodes.all_reduced_ids(), scores)
+        view = EarlyView(tuple(parents), nodes.depths(), nodes.values(), ranks, chances, past)
+        pruning = prune(view, self.pruner.keep(view))
         if all(pruning.alive):
             return nodes, pruning
         kept = kept_places(pruning.alive, nodes.starts)
@@ -235,44 +217,39 @@ class DecodingSession:
         logits: Tensor,
         best: Sequence[int] | None = None,
     ) -> Verdict:
-        """Accept a path of one row. logits: (n, V); best: their argmax, when already known."""
-        if row.chooser.greedy:
-            chosen = list(best if best is not None else logits.argmax(-1).tolist())
-            accepted = accept(tree.parents, tokens, chosen.__getitem__, self.end_tokens)
-            return Verdict(accepted, tuple(chosen))
-        drawn: dict[int, int] = {}
-
-        def choose(node: int) -> int:
-            drawn[node] = row.chooser.draw(logits[node])
-            return drawn[node]
-
-        accepted = accept(tree.parents, tokens, choose, self.end_tokens)
-        return Verdict(accepted, tuple(drawn.get(node) for node in range(len(tokens))))
+        verdict = judge(row.chooser, tree.parents, tokens, logits, self.end_tokens, best)
+        if self.ends is None:
+            return verdict
+        count = self.ends(row.number, verdict.acceptance.written(tokens))
+        return verdict if count is None else verdict.cut(count)
 
     def _commit(self, nodes: Nodes, final: Tensor, verdicts: Sequence[Verdict]) -> None:
         for slot, (row, verdict) in enumerate(zip(self.rows, verdicts, strict=True)):
             self.cache.commit(slot, (0, *verdict.acceptance.path))
-            self._settle(row, verdict, final[nodes.starts[slot] : nodes.starts[slot + 1]])
+            row.settle(verdict, final[nodes.starts[slot] : nodes.starts[slot + 1]])
 
-    def _settle(self, row: Row, verdict: Verdict, final: Tensor) -> None:
-        """Bring the row to where its verdict leaves it. final: (n, H) of the row's nodes."""
-        path, bonus = verdict.acceptance.path, verdict.acceptance.bonus
-        row.hidden = final[path[-1] if path else 0]
-        row.root = -1 if bonus is None else bonus
-        row.remaining -= len(path) + (bonus is not None)
-        if verdict.acceptance.ended:
-            row.finish_reason = "eos"
-        elif row.remaining <= 0:
-            row.finish_reason = "length"
+    def _learn(self, step: Step, past: int) -> None:
+        work = Work(
+            rows=len(step.verdicts),
+            early=step.nodes.starts[-1],
+            late=step.kept.starts[-1],
+            past=past,
+            pruned=step.pruning is not None,
+        )
+        rows = tuple(step.feedback(slot) for slot in range(work.rows))
+        feedback = Feedback(work, step.milliseconds, rows)
+        self.planner.learn(feedback)
+        if self.pruner is not None:
+            self.pruner.learn(feedback)
 
     # Telling what happened.
 
-    def _tell_step(self, step: StepOutcome, logits: Tensor) -> list[StepEvent]:
+    def _tell_step(self, step: Step, logits: Tensor) -> list[StepEvent]:
         events = []
         for slot, row in enumerate(self.rows):
             record = step.record(slot, self._final_probabilities(step.kept, slot, logits))
-            if record.early_ranks is not None and record.tree.size:
-                record = replace(record, prune_layer=self.prune_layer, prune_top_k=self.top_k)
+            if step.pruning is not None and self.pruner is not None and record.tree.size:
+                record = replace(record, prune_layer=self.prune_layer, **told_of(self.pruner))
             events.append(self._tell(row, record, rows=len(self.rows)))
         return events
 
@@ -289,43 +266,31 @@ class DecodingSession:
         return chances
 
     def _tell(self, row: Row, record: StepRecord, rows: int) -> StepEvent:
-        event = build_event(record, row.index, self.clock.seconds - row.began, row.finish_reason)
-        row.index += 1
+        event = build_event(record, row.events, self.clock.seconds - row.began, row.finish_reason)
+        row.events += 1
         return replace(event, row=row.number, rows=rows)
 
-    # Helpers.
+    # Keeping house.
 
-    def _read(self, prompt: Sequence[int], slot: int) -> Tensor:
-        """Prefill a row in chunks; (1, H) final hidden state of the last token."""
-        hidden = torch.empty(0)
-        for start in range(0, len(prompt), PREFILL_CHUNK):
-            chunk = prompt[start : start + PREFILL_CHUNK]
-            causal = np.tri(len(chunk), dtype=bool)
-            past = self.cache.lengths[slot]
-            place = self.backbone.place([causal], [range(len(chunk))], [past], first_row=slot)
-            layers = self.backbone.layer_count
-            embedded = self.backbone.embed(chunk)
-            hidden = self.backbone.run_layers(embedded, 0, layers, place, self.cache)[-1:]
-            self.cache.commit(slot, range(len(chunk)))
-        return self.backbone.final_norm(hidden)
+    def check_integrity(self) -> None:
+        """Raise if cache and rows disagree, or the cache holds a number that is not finite."""
+        self._check_open()
+        self.cache.check_integrity()
+        expected = [row.cached for row in self.rows]
+        expected += [0] * (self.max_rows - len(self.rows))
+        if self.cache.lengths != expected:
+            raise RuntimeError(f"the cache holds {self.cache.lengths} and the rows say {expected}")
+
+    def close(self) -> None:
+        """Free the cache; the session cannot be used any more. May be called twice."""
+        self.rows.clear()
+        self.cache.free()
+        self.closed = True
+
+    def _check_open(self) -> None:
+        if self.closed:
+            raise InvalidRequest("The session is closed; open a new one.")
 
     def _place(self, visible: Sequence[np.ndarray], trees: Sequence[TokenTree]) -> Placement:
         depths = [tree.depths for tree in trees]
         return self.backbone.place(visible, depths, self.cache.lengths[: len(trees)])
-
-
-def _outcome(drafts: Drafts, verdict: Verdict) -> Outcome:
-    """The rank of the model's own token in each head's list, as deep as the path went.
-
-    What the model put after the root and after each accepted node is what the heads for depths
-    1, 2, ... should have said, whether the tree had it or not.
-    """
-    acceptance = verdict.acceptance
-    truths = [verdict.choices[node] for node in (0, *acceptance.path)]
-    if acceptance.bonus is None:
-        truths.pop()  # what stands after an end token was never written
-    known = list(zip(truths, drafts.token_ids, drafts.probabilities, strict=False))
-    return Outcome(
-        ranks=tuple(row.index(truth) if truth in row else None for truth, row, _ in known),
-        claimed=tuple(chances[0] for _, _, chances in known),
-    )

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,21 +18,42 @@ from typing import Any
 import torch
 import transformers
 
-from propd.core import DecodingConfig, RunStats, StepEvent
-from propd.decoding import DecodingSession
+from propd.core import CostTable, DecodingConfig, RunStats, StepEvent
+from propd.decoding import DecodingSession, Ends
 from propd.errors import InvalidRequest
-from propd.methods import MethodSettings, check_heads, make_planner, method_settings
+from propd.memory import check_memory
+from propd.methods import (
+    MEDUSA_NODES,
+    METHODS,
+    MethodSettings,
+    check_heads,
+    make_cost,
+    make_planner,
+    make_pruner,
+    method_settings,
+)
 from propd.models.backbone import Backbone
-from propd.models.heads import Heads
+from propd.models.heads import DraftHeads, Heads
 from propd.models.loading import LoadedModel, end_token_ids, load_pretrained
 from propd.models.registry import DEFAULT_MODEL
-from propd.planning.calibration import SweepPlanner
 from propd.planning.cost import CostModel
-from propd.planning.planner import DynamicPlanner, Planner
-from propd.requests import MAX_ROWS, check_config, check_prompt, check_rows, prompt_too_long
-from propd.text import IncrementalDecoder, TokenTexts
+from propd.planning.planner import Planner
+from propd.planning.sweep import FAR, join_tables, measure_costs, steps_of_a_sweep
+from propd.requests import (
+    MAX_ROWS,
+    MAX_TREE,
+    check_config,
+    check_prompt,
+    check_rows,
+    prompt_too_long,
+)
+from propd.session import Session
+from propd.text import TokenTexts
+from propd.tree.pruning import Pruner, TopK
 
 HEADS_FOLDER = Path(__file__).resolve().parent.parent / "assets" / "heads"
+NO_COSTS = CostTable(draft=(), early=((1, 1.0),), prune=(), late=((1, 0.0),))
+"""For methods that never ask."""
 CALIBRATION_PROMPT = "Write a short story about a lighthouse keeper and the sea."
 
 
@@ -78,14 +98,14 @@ class Generation:
 class Engine:
     """A loaded model with its heads: read-only, shared by all requests."""
 
-    def __init__(self, loaded: LoadedModel, backbone: Backbone, heads: Heads | None) -> None:
+    def __init__(self, loaded: LoadedModel, backbone: Backbone, heads: DraftHeads | None) -> None:
         self.tokenizer: Any = loaded.tokenizer
         self.backbone, self.heads = backbone, heads
         self.name = loaded.folder.entry.name if loaded.folder.entry else loaded.folder.path.name
         self.source: str = loaded.folder.source
         self.end_tokens = end_token_ids(loaded.model, loaded.tokenizer)
         self.token_text = TokenTexts(loaded.tokenizer)
-        self._costs: dict[str, dict[int, float]] = {}
+        self._costs: dict[int, CostTable] = {}
 
     @property
     def dtype(self) -> str:
@@ -151,19 +171,46 @@ class Engine:
         config: DecodingConfig | None = None,
         *,
         max_rows: int = MAX_ROWS,
+        planner: Planner | None = None,
+        pruner: Pruner | None = None,
         **settings: Any,
     ) -> Iterator[StepEvent]:
-        """Answer prompts together, at most ``max_rows`` at once; events tell their ``row``."""
+        """Answer prompts together, at most ``max_rows`` at once; events tell their ``row``.
+
+        planner, pruner: your own in place of the method's (docs/extending.md).
+        """
+        config = replace(config or DecodingConfig(), **settings)
+        check_config(config)
+        if not prompts:
+            raise InvalidRequest("There is no prompt; give at least one.")
+        self._check_method(config)
+        prompt_ids = [self.encode(prompt) for prompt in prompts]
+        rows, longest = min(max_rows, len(prompts)), max(map(len, prompt_ids))
+        check_rows(max_rows)
+        self._check_memory(config, rows, longest)
+        return self._stream(prompt_ids, config, rows, longest, planner, pruner)
+
+    def open(
+        self,
+        config: DecodingConfig | None = None,
+        *,
+        max_rows: int = 1,
+        longest_prompt: int | None = None,
+        planner: Planner | None = None,
+        pruner: Pruner | None = None,
+        **settings: Any,
+    ) -> Session:
+        """An open session of at most ``max_rows`` rows, which join and leave at any step.
+
+        longest_prompt: tokens of the longest prompt to come; None leaves the whole context free.
+        """
         config = replace(config or DecodingConfig(), **settings)
         check_config(config)
         check_rows(max_rows)
-        method = method_settings(config.method)
-        if not prompts:
-            raise InvalidRequest("There is no prompt; give at least one.")
-        if method.tree != "root":
-            check_heads(method, self.heads.config if self.heads else None)
-        prompt_ids = [self.encode(prompt) for prompt in prompts]
-        return self._stream(prompt_ids, method, config, min(max_rows, len(prompts)))
+        self._check_method(config)
+        longest = self.backbone.max_positions if longest_prompt is None else longest_prompt
+        self._check_memory(config, max_rows, longest)
+        return self._open(config, max_rows, longest, planner, pruner)
 
     def generate(
         self, prompt: str, config: DecodingConfig | None = None, **settings: Any
@@ -180,82 +227,105 @@ class Engine:
             events[event.row].append(event)
         return [_generation(row) for row in events]
 
-    def warm_up(self, method: str = "propd") -> None:
-        """Measure now what the first request of a dynamic method would measure: a second or two."""
-        self._cost_model(method_settings(method))
+    def warm_up(self, rows: int = 1) -> None:
+        """Measure now what the first request of a dynamic method would measure: about 2 seconds."""
+        self.measure_costs(rows)
+
+    def measure_costs(self, rows: int = 1) -> CostTable:
+        """Times of the segments of a step on this machine, measured once for each batch size.
+
+        Give it as ``cost_table`` to a later run, and its sizes repeat exactly.
+        """
+        if self.heads is None:
+            raise InvalidRequest("A cost table is of drafted trees, and this model has no heads.")
+        if rows not in self._costs:
+            alone = self._costs.get(1) or self._sweep(1)
+            self._costs[1] = alone
+            if rows > 1:
+                self._costs[rows] = join_tables(alone, self._sweep(rows))
+        return self._costs[rows]
 
     def _stream(
         self,
         prompts: list[list[int]],
-        method: MethodSettings,
         config: DecodingConfig,
-        max_rows: int,
+        rows: int,
+        longest: int,
+        planner: Planner | None,
+        pruner: Pruner | None,
     ) -> Iterator[StepEvent]:
-        heads = self.heads.config if self.heads else None
-        planner = make_planner(method, heads, config, self._cost_model(method))
-        session = self._session(method, planner, config, max(map(len, prompts)), max_rows)
-        decoders = [IncrementalDecoder(self.tokenizer) for _ in prompts]
-        with closing(session.run(prompts)) as events:  # type: ignore[type-var]
-            for event in events:
-                yield self._with_text(event, decoders[event.row])
+        with self._open(config, rows, longest, planner, pruner) as session:
+            yield from session.run(prompts)
+
+    def _open(
+        self,
+        config: DecodingConfig,
+        rows: int,
+        longest: int,
+        planner: Planner | None,
+        pruner: Pruner | None,
+    ) -> Session:
+        method, heads = method_settings(config.method), self.heads
+        shape = heads.config if heads else None
+        cost = self._cost_model(method, config, rows)
+        planner = planner or make_planner(method, shape, config, cost)
+        pruner = pruner or make_pruner(method, shape, config, cost)
+
+        def start(ends: Ends | None) -> DecodingSession:
+            return self._session(planner, pruner, config, longest, rows, ends)
+
+        return Session(start, self.tokenizer, self.token_text, self.encode, config.stop)
 
     def _session(
         self,
-        method: MethodSettings,
         planner: Planner,
+        pruner: Pruner | None,
         config: DecodingConfig,
         longest: int,
-        max_rows: int = 1,
+        max_rows: int,
+        ends: Ends | None = None,
     ) -> DecodingSession:
         return DecodingSession(
             self.backbone,
             self.heads,
-            method,
             planner,
+            pruner,
             config,
             self.end_tokens,
             capacity=longest + config.max_new_tokens,
             max_rows=max_rows,
+            ends=ends,
         )
 
-    def _cost_model(self, method: MethodSettings) -> CostModel:
-        """A cost model that begins with times measured on this machine, once a method."""
-        if method.tree != "dynamic" or self.heads is None:
-            return CostModel()
-        if method.name not in self._costs:
-            self._costs[method.name] = self._sweep(method)
-        return CostModel(self._costs[method.name])
+    def _check_method(self, config: DecodingConfig) -> None:
+        method = method_settings(config.method)
+        if method.tree != "root":
+            check_heads(method, self.heads.config if self.heads else None)
 
-    def _sweep(self, method: MethodSettings) -> dict[int, float]:
-        heads = self.heads.config if self.heads else None
-        inner = make_planner(method, heads, DecodingConfig(), CostModel())
-        if not isinstance(inner, DynamicPlanner):
-            return {}
-        planner = SweepPlanner(inner)
-        tokens = (planner.steps + 1) * (len(inner.estimator.table) + 1)
-        prompt = self.encode(CALIBRATION_PROMPT)
+    def _check_memory(self, config: DecodingConfig, rows: int, longest: int) -> None:
+        tree = {"root": 0, "dynamic": config.max_nodes}.get(
+            method_settings(config.method).tree, MEDUSA_NODES
+        )
+        slots = min(longest + config.max_new_tokens, self.backbone.max_positions) + tree + 1
+        check_memory(self.backbone, rows, slots, tree + 1)
+
+    def _cost_model(self, method: MethodSettings, config: DecodingConfig, rows: int) -> CostModel:
+        """A cost model that begins with times measured on this machine."""
+        measured = method.tree == "dynamic" and config.cost_table is None
+        table = self.measure_costs(rows) if measured else NO_COSTS
+        return make_cost(config, table, method.pruning)
+
+    def _sweep(self, rows: int) -> CostTable:
+        shape = check_heads(METHODS["propd"], self.heads.config if self.heads else None)
+        tokens = steps_of_a_sweep() * (shape.draft_heads + 1)
         config = DecodingConfig(max_new_tokens=tokens, ignore_eos=True)
-        session = self._session(method, planner, config, len(prompt))
-        for event in session.run([prompt]):
-            if event.index >= planner.steps:
-                break
-        return planner.costs()
+        prompt = self.encode(CALIBRATION_PROMPT)
+        pruner = TopK(shape.prune_top_k)
 
-    def _with_text(self, event: StepEvent, decoder: IncrementalDecoder) -> StepEvent:
-        pieces = [decoder.push(token) for token in event.token_ids]
-        if event.finish_reason and pieces:
-            pieces[-1] += decoder.flush()
-        name = self.token_text
-        nodes = tuple(
-            replace(
-                node,
-                text=name(node.token_id),
-                choice_text="" if node.choice_id is None else name(node.choice_id),
-            )
-            for node in event.nodes
-        )
-        bonus = event.bonus and replace(event.bonus, text=name(event.bonus.token_id))
-        return replace(event, nodes=nodes, bonus=bonus, pieces=tuple(pieces), text="".join(pieces))
+        def open_session(planner: Planner) -> DecodingSession:
+            return self._session(planner, pruner, config, len(prompt) + FAR, rows)
+
+        return measure_costs(open_session, shape.acceptance_table, MAX_TREE, prompt)
 
 
 def _generation(events: list[StepEvent]) -> Generation:

@@ -6,17 +6,26 @@ a live run look the same to whoever draws them. Format: `docs/trace-format.md`.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from typing import Any
 
 from propd.core import Milliseconds, Node, SizeDecision, StepEvent
 from propd.errors import InvalidTrace
+from propd.json_values import (
+    MAX_ENTRIES,
+    MAX_TEXT,
+    read_list,
+    read_noun,
+    read_object,
+    read_one_of,
+    read_text,
+    read_whole,
+    readers_of,
+    refusal,
+)
 
-MAX_NODES = 512
-MAX_TOKEN_TEXT = 1_000
-MAX_TEXT = 100_000
+MAX_NODES = MAX_ENTRIES
+MAX_DEPTH = 64
 
 FATES = {
     "root": "r",
@@ -28,6 +37,15 @@ FATES = {
 }
 """Fate to its letter in the file."""
 _FATE_OF = {letter: fate for fate, letter in FATES.items()}
+_NODE_READERS = {name: read for name, read in readers_of(Node).items() if name != "fate"}
+_NEEDED_COLUMNS = {item.name for item in fields(Node) if item.default is MISSING}
+_EVENT_READERS = readers_of(StepEvent)
+_EXTRAS = {
+    item.name: item.default
+    for item in fields(StepEvent)
+    if item.default is not MISSING and item.name not in ("pieces", "text")
+}
+"""Fields of an event that most events have at their default; a file leaves them out then."""
 
 
 def short(value: Any) -> Any:
@@ -50,9 +68,13 @@ def _columns(nodes: tuple[Node, ...]) -> dict[str, Any]:
 
 
 def _filled(noun: Any) -> dict[str, Any]:
-    """The fields of a small dataclass, those at "nothing" left out."""
-    values = {item.name: short(getattr(noun, item.name)) for item in fields(noun)}
-    return {name: value for name, value in values.items() if value not in (None, "", [], 0.0)}
+    """The fields of a small dataclass, those at their default and empty lists left out."""
+    values = {item.name: (getattr(noun, item.name), item.default) for item in fields(noun)}
+    return {
+        name: short(value)
+        for name, (value, default) in values.items()
+        if value not in (default, ())
+    }
 
 
 def event_to_json(event: StepEvent) -> dict[str, Any]:
@@ -63,7 +85,7 @@ def event_to_json(event: StepEvent) -> dict[str, Any]:
         "nodes": _columns(event.nodes),
         "accepted": list(event.accepted),
         "token_ids": list(event.token_ids),
-        "decision": {**_filled(event.decision), "chosen": event.decision.chosen},
+        "decision": _filled(event.decision),
         "milliseconds": _filled(event.milliseconds),
         "past_length": event.past_length,
         "elapsed_s": round(event.elapsed_s, 5),
@@ -72,97 +94,27 @@ def event_to_json(event: StepEvent) -> dict[str, Any]:
     }
     if event.bonus is not None:
         data["bonus"] = _columns((event.bonus,))
-    if event.rows > 1:
-        data |= {"row": event.row, "rows": event.rows}
-    for name in ("finish_reason", "prune_layer", "prune_top_k"):
-        if getattr(event, name) is not None:
-            data[name] = getattr(event, name)
-    return data
+    extras = {name: getattr(event, name) for name in _EXTRAS}
+    return data | {n: short(value) for n, value in extras.items() if value != _EXTRAS[n]}
 
 
 # --- reading: every value is checked, because a trace may come from a stranger ----------------
 
 
-def read_number(value: Any, where: str) -> float:
-    """A finite number."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise InvalidTrace(f"The trace is not well formed: {where} must be a finite number.")
-    return float(value)
-
-
-def read_whole(value: Any, where: str) -> int:
-    """A whole number from -1 on that fits 32 bits."""
-    if isinstance(value, bool) or not isinstance(value, int) or not -1 <= value < 2**31:
-        raise InvalidTrace(f"The trace is not well formed: {where} must be a whole number.")
-    return value
-
-
-def read_text(value: Any, where: str, limit: int = MAX_TOKEN_TEXT) -> str:
-    """Text of at most ``limit`` characters."""
-    if not isinstance(value, str) or len(value) > limit:
-        raise InvalidTrace(
-            f"The trace is not well formed: {where} must be text of at most {limit} characters."
-        )
-    return value
-
-
-def read_list(value: Any, where: str, limit: int = MAX_NODES) -> list[Any]:
-    """A list of at most ``limit`` entries."""
-    if not isinstance(value, list) or len(value) > limit:
-        raise InvalidTrace(
-            f"The trace is not well formed: {where} must be a list of at most {limit} entries."
-        )
-    return value
-
-
-def read_object(value: Any, where: str) -> dict[str, Any]:
-    """A JSON object."""
-    if not isinstance(value, dict):
-        raise InvalidTrace(f"The trace is not well formed: {where} must be an object.")
-    return value
-
-
-def read_one_of(value: Any, where: str, choices: tuple[Any, ...]) -> Any:
-    """One of a fixed set of values."""
-    if value not in choices:
-        names = ", ".join(str(choice) for choice in choices)
-        raise InvalidTrace(f"The trace is not well formed: {where} must be one of {names}.")
-    return value
-
-
-def _maybe(read: Callable[..., Any]) -> Callable[..., Any]:
-    return lambda value, where: None if value is None else read(value, where)
-
-
-_NODE_READERS: dict[str, Callable[..., Any]] = {
-    "token_id": read_whole,
-    "parent": read_whole,
-    "depth": read_whole,
-    "rank": read_whole,
-    "value": read_number,
-    "draft_probability": _maybe(read_number),
-    "early_rank": _maybe(read_whole),
-    "early_probability": _maybe(read_number),
-    "final_probability": _maybe(read_number),
-    "choice_id": _maybe(read_whole),
-    "text": read_text,
-    "choice_text": read_text,
-}
-
-
-def _nodes(columns: dict[str, Any], where: str) -> tuple[Node, ...]:
+def _nodes(value: Any, where: str) -> tuple[Node, ...]:
     """Nodes out of columns that must all have the same length."""
+    columns = read_object(value, where)
     letters = read_text(columns.get("fate"), f"{where}.fate", MAX_NODES)
     rows: list[dict[str, Any]] = [
         {"fate": read_one_of(_FATE_OF.get(letter), f"{where}.fate", tuple(FATES))}
         for letter in letters
     ]
     for name, read in _NODE_READERS.items():
-        if name not in columns and name not in ("token_id", "parent", "depth", "rank", "value"):
+        if name not in columns and name not in _NEEDED_COLUMNS:
             continue
-        column = read_list(columns.get(name), f"{where}.{name}")
+        column = read_list(columns.get(name), f"{where}.{name}", MAX_NODES)
         if len(column) != len(rows):
-            raise InvalidTrace(f"The trace is not well formed: {where}.{name} has another length.")
+            raise refusal(f"{where}.{name}", f"be as long as {where}.fate, {len(rows)} entries")
         for row, item in zip(rows, column, strict=True):
             row[name] = read(item, f"{where}.{name}")
     return tuple(Node(**row) for row in rows)
@@ -171,94 +123,78 @@ def _nodes(columns: dict[str, Any], where: str) -> tuple[Node, ...]:
 def _check_tree(nodes: tuple[Node, ...], where: str) -> None:
     """Node 0 is the root; a parent comes before its children and one depth above them."""
     if not nodes or nodes[0].parent != -1 or nodes[0].depth != 0 or nodes[0].fate != "root":
-        raise InvalidTrace(f"The trace is not well formed: {where} must begin with a root.")
+        raise refusal(where, "begin with a root")
     for index, node in enumerate(nodes[1:], start=1):
-        if not 0 <= node.parent < index or node.depth != nodes[node.parent].depth + 1:
-            raise InvalidTrace(
-                f"The trace is not well formed: node {index} of {where} must come after its parent."
-            )
+        if not 0 <= node.parent < index:
+            raise refusal(f"node {index} of {where}", "come after its parent")
+        if node.depth != nodes[node.parent].depth + 1:
+            raise refusal(f"node {index} of {where}", "be one depth below its parent")
+        if node.depth > MAX_DEPTH:
+            raise refusal(f"node {index} of {where}", f"have a depth of at most {MAX_DEPTH}")
 
 
-def _numbers(value: Any, where: str) -> tuple[float, ...]:
-    return tuple(read_number(item, where) for item in read_list(value, where))
+def _bonus(data: dict[str, Any], where: str, nodes: int) -> Node | None:
+    """The model's own token: one node whose parent is in the tree."""
+    if data.get("bonus") is None:
+        return None
+    bonus = _nodes(data["bonus"], f"{where}.bonus")
+    if len(bonus) != 1:
+        raise refusal(f"{where}.bonus", "be one node")
+    _indices([bonus[0].parent], f"{where}.bonus.parent", nodes)
+    return bonus[0]
 
 
-def _decision(data: dict[str, Any], where: str) -> SizeDecision:
-    table = read_list(data.get("acceptance_table", []), f"{where}.acceptance_table")
-    sizes = read_list(data.get("sizes", []), f"{where}.sizes")
-    decision = SizeDecision(
-        sizes=tuple(read_whole(size, f"{where}.sizes") for size in sizes),
-        expected_lengths=_numbers(data.get("expected_lengths", []), f"{where}.expected_lengths"),
-        estimated_ms=_numbers(data.get("estimated_ms", []), f"{where}.estimated_ms"),
-        chosen=read_whole(data.get("chosen"), f"{where}.chosen"),
-        reason=read_one_of(data.get("reason"), f"{where}.reason", ("fixed", "best", "end")),
-        acceptance_table=tuple(_numbers(row, f"{where}.acceptance_table") for row in table),
-        cost_coefficients=_numbers(data.get("cost_coefficients", []), f"{where}.cost_coefficients"),
-    )
-    if any(
-        len(c) not in (0, len(sizes)) for c in (decision.expected_lengths, decision.estimated_ms)
-    ):
-        raise InvalidTrace(f"The trace is not well formed: {where} has columns of unequal length.")
+def _decision(value: Any, where: str) -> SizeDecision:
+    data = read_object(value, where)
+    empty: dict[str, Any] = {"sizes": [], "expected_lengths": [], "estimated_ms": []}
+    decision = read_noun(SizeDecision, empty | data, where)
+    for name in ("expected_lengths", "estimated_ms"):
+        if len(getattr(decision, name)) not in (0, len(decision.sizes)):
+            raise refusal(f"{where}.{name}", f"be empty or as long as {where}.sizes")
     return decision
 
 
 def _indices(value: Any, where: str, below: int) -> tuple[int, ...]:
     items = tuple(read_whole(item, where) for item in read_list(value, where))
     if any(not 0 <= item < below for item in items):
-        raise InvalidTrace(f"The trace is not well formed: {where} names a node that is not there.")
+        raise refusal(where, f"name nodes that are there, 0 to {below - 1}")
     return items
 
 
-def _pieces(data: dict[str, Any], where: str) -> tuple[str, tuple[str, ...]]:
+def _pieces(data: dict[str, Any], where: str, tokens: int) -> tuple[str, tuple[str, ...]]:
     """The text of a step, whole and by token; both must say the same."""
     text = read_text(data.get("text"), f"{where}.text", MAX_TEXT)
     items = read_list(data.get("pieces", []), f"{where}.pieces")
     pieces = tuple(read_text(item, f"{where}.pieces") for item in items)
     if pieces and "".join(pieces) != text:
         raise InvalidTrace(f"The trace is not well formed: the pieces of {where} are not its text.")
+    if len(pieces) not in (0, tokens):
+        raise refusal(f"{where}.pieces", f"be empty or one for each of the {tokens} tokens")
     return text, pieces
 
 
 def event_from_json(data: Any, where: str = "event") -> StepEvent:
-    """The event of `event_to_json`, every value checked; `InvalidTrace` says what is wrong."""
+    """The event of `event_to_json`, every value checked; `InvalidTrace` says what is wrong.
+
+    Whether the values agree with each other is the matter of `propd.trace_checks`.
+    """
     data = read_object(data, where)
-    nodes = _nodes(read_object(data.get("nodes"), f"{where}.nodes"), f"{where}.nodes")
+    nodes = _nodes(data.get("nodes"), f"{where}.nodes")
     _check_tree(nodes, f"{where}.nodes")
-    bonus = _nodes(read_object(data["bonus"], where), f"{where}.bonus") if "bonus" in data else ()
-    if bonus:
-        _indices([bonus[0].parent], f"{where}.bonus.parent", len(nodes))
-    times = read_object(data.get("milliseconds"), f"{where}.milliseconds")
-    token_ids = read_list(data.get("token_ids"), f"{where}.token_ids")
-    text, pieces = _pieces(data, where)
-    if len(pieces) not in (0, len(token_ids)):
-        raise InvalidTrace(f"The trace is not well formed: {where} has a piece without a token.")
+    needed = ("index", "kind", "token_ids", "past_length", "elapsed_s")
+    plain = {
+        name: _EVENT_READERS[name](data.get(name), f"{where}.{name}")
+        for name in (*needed, *(extra for extra in _EXTRAS if extra in data))
+    }
+    plain["elapsed_s"] = round(plain["elapsed_s"], 5)
+    text, pieces = _pieces(data, where, len(plain["token_ids"]))
     return StepEvent(
-        index=read_whole(data.get("index"), f"{where}.index"),
-        kind=read_one_of(data.get("kind"), f"{where}.kind", ("prefill", "decode")),
+        **plain,
         nodes=nodes,
-        bonus=bonus[0] if bonus else None,
+        bonus=_bonus(data, where, len(nodes)),
         accepted=_indices(data.get("accepted"), f"{where}.accepted", len(nodes)),
-        token_ids=tuple(read_whole(item, f"{where}.token_ids") for item in token_ids),
-        decision=_decision(
-            read_object(data.get("decision"), f"{where}.decision"), f"{where}.decision"
-        ),
-        milliseconds=Milliseconds(
-            **{
-                part.name: read_number(times.get(part.name, 0.0), f"{where}.milliseconds")
-                for part in fields(Milliseconds)
-            }
-        ),
-        past_length=read_whole(data.get("past_length"), f"{where}.past_length"),
-        elapsed_s=read_number(data.get("elapsed_s"), f"{where}.elapsed_s"),
-        finish_reason=read_one_of(
-            data.get("finish_reason"),
-            f"{where}.finish_reason",
-            (None, "eos", "length", "cancelled"),
-        ),
-        row=read_whole(data.get("row", 0), f"{where}.row"),
-        rows=read_whole(data.get("rows", 1), f"{where}.rows"),
-        prune_layer=_maybe(read_whole)(data.get("prune_layer"), f"{where}.prune_layer"),
-        prune_top_k=_maybe(read_whole)(data.get("prune_top_k"), f"{where}.prune_top_k"),
+        decision=_decision(data.get("decision"), f"{where}.decision"),
+        milliseconds=read_noun(Milliseconds, data.get("milliseconds"), f"{where}.milliseconds"),
         pieces=pieces,
         text=text,
     )

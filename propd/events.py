@@ -19,20 +19,12 @@ from propd.core import (
     TokenTree,
 )
 from propd.nodes import Nodes
-from propd.planning.planner import Drafts
-from propd.tree.acceptance import Acceptance
+from propd.planning.drafts import Drafts
+from propd.planning.feedback import RowFeedback, row_feedback
 from propd.tree.pruning import Pruning
+from propd.verification import Verdict
 
 NOTHING_TO_DECIDE = SizeDecision((0,), (), (), 0, "fixed")
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What verification decided of one row with M verified nodes."""
-
-    acceptance: Acceptance
-    choices: tuple[int | None, ...]
-    """(M,) the model's token after each node; None where sampling did not need to draw it."""
 
 
 @dataclass(frozen=True)
@@ -61,11 +53,13 @@ class StepRecord:
     """(M,)."""
     decision: SizeDecision = NOTHING_TO_DECIDE
     prune_layer: int | None = None
+    prune_rule: str | None = None
     prune_top_k: int | None = None
+    prune_threshold: float | None = None
 
 
 @dataclass(frozen=True)
-class StepOutcome:
+class Step:
     """What a step leaves behind of all its rows."""
 
     nodes: Nodes
@@ -82,9 +76,8 @@ class StepOutcome:
     def record(self, slot: int, final: Sequence[float | None]) -> StepRecord:
         """The record of one row. final: (M,) the model's probabilities of its verified nodes."""
         tree, said = self.nodes.trees[slot], self.drafts[slot].probabilities
-        span = slice(self.nodes.starts[slot], self.nodes.starts[slot + 1])
+        span = self._span(slot)
         spots = zip(tree.depths[1:], tree.ranks[1:], strict=True)
-        alive = self.pruning.alive[span] if self.pruning else (True,) * (tree.size + 1)
         return StepRecord(
             kind="decode",
             tree=tree,
@@ -93,12 +86,36 @@ class StepOutcome:
             milliseconds=self.milliseconds,
             past_length=self.pasts[slot],
             probabilities=(1.0, *(said[depth - 1][rank] for depth, rank in spots)),
-            kept=tuple(node for node, lives in enumerate(alive) if lives),
+            kept=self._kept(slot),
             early_ranks=self.pruning.ranks[span] if self.pruning else None,
             early_probabilities=self.pruning.probabilities[span] if self.pruning else None,
             final_probabilities=final,
             decision=self.decision,
         )
+
+    def feedback(self, slot: int) -> RowFeedback:
+        """What the step taught about one row."""
+        kept, verdict = self._kept(slot), self.verdicts[slot]
+        return row_feedback(
+            self.drafts[slot],
+            self.nodes.trees[slot],
+            self.nodes.token_ids[slot],
+            self._alive(slot),
+            self.pruning.probabilities[self._span(slot)] if self.pruning else None,
+            [kept[place] for place in verdict.acceptance.path],
+            verdict.truths(),
+        )
+
+    def _span(self, slot: int) -> slice:
+        return slice(self.nodes.starts[slot], self.nodes.starts[slot + 1])
+
+    def _alive(self, slot: int) -> Sequence[bool]:
+        if self.pruning is None:
+            return (True,) * (self.nodes.trees[slot].size + 1)
+        return self.pruning.alive[self._span(slot)]
+
+    def _kept(self, slot: int) -> tuple[int, ...]:
+        return tuple(node for node, lives in enumerate(self._alive(slot)) if lives)
 
 
 def build_event(
@@ -131,7 +148,9 @@ def build_event(
         elapsed_s=elapsed_s,
         finish_reason=finish_reason,
         prune_layer=record.prune_layer,
+        prune_rule=record.prune_rule,
         prune_top_k=record.prune_top_k,
+        prune_threshold=record.prune_threshold,
     )
 
 

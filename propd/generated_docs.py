@@ -10,6 +10,7 @@ import argparse
 import json
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from propd.cli import build_parser
@@ -20,15 +21,22 @@ BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
 
 
 def cli_page() -> str:
-    """Help of the program and of each command."""
+    """Help of the program, of each command and of each action of a command."""
     os.environ["COLUMNS"] = "100"
-    parser = build_parser()
-    actions = [a for a in parser._actions if isinstance(a, argparse._SubParsersAction)]
     parts = ["# Command line", "", "Made by `python -m propd.generated_docs`; do not edit."]
-    for name, command in [("", parser), *actions[0].choices.items()]:
-        title = f"python -m propd {name}".strip()
+    for title, command in _commands("python -m propd", build_parser()):
         parts += ["", f"## `{title}`", "", "```", command.format_help().rstrip(), "```"]
     return "\n".join(parts) + "\n"
+
+
+def _commands(
+    title: str, parser: argparse.ArgumentParser
+) -> Iterator[tuple[str, argparse.ArgumentParser]]:
+    yield title, parser
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for name, command in action.choices.items():
+                yield from _commands(f"{title} {name}", command)
 
 
 def readme_page() -> str:

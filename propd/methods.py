@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from propd.core import DecodingConfig
+from propd.core import CostTable, DecodingConfig
 from propd.errors import InvalidRequest
 from propd.models.heads import HeadsConfig
 from propd.planning.acceptance import AcceptanceEstimator
-from propd.planning.cost import CostModel
+from propd.planning.budget import Budget
+from propd.planning.cost import CostModel, CurveCost, FrozenCost, LineCost
+from propd.planning.exploration import Explorer
 from propd.planning.planner import DynamicPlanner, FixedPlanner, Planner
 from propd.tree.growth import grow
+from propd.tree.pruning import Pruner, Threshold, TopK
 from propd.tree.topology import ROOT_ONLY
 
 MEDUSA_NODES = 63
@@ -26,7 +29,6 @@ class MethodSettings:
     description: str
     tree: Literal["root", "chain", "fixed", "dynamic"]
     pruning: bool
-    values: Literal["rank", "contextual"] = "rank"
 
 
 METHODS: dict[str, MethodSettings] = {
@@ -95,6 +97,13 @@ def check_heads(settings: MethodSettings, heads: HeadsConfig | None) -> HeadsCon
     return heads
 
 
+def make_cost(config: DecodingConfig, table: CostTable, pruned: bool) -> CostModel:
+    """The cost model that a dynamic method runs with; frozen if the config brings its own table."""
+    table = config.cost_table or table
+    cost = LineCost.from_table(table, pruned) if config.cost_model == "line" else CurveCost(table)
+    return FrozenCost(cost) if config.cost_table else cost
+
+
 def make_planner(
     settings: MethodSettings, heads: HeadsConfig | None, config: DecodingConfig, cost: CostModel
 ) -> Planner:
@@ -107,6 +116,25 @@ def make_planner(
         return FixedPlanner(grow([row[:1] for row in heads.acceptance_table], heads.draft_heads))
     if settings.tree == "fixed":
         # as Medusa's gen_results.py: grown once, offline, from measured rank accuracies
-        return FixedPlanner(grow(heads.acceptance_table, MEDUSA_NODES))
-    estimator = AcceptanceEstimator(heads.acceptance_table)
-    return DynamicPlanner(estimator, cost, config.max_nodes, settings.values)
+        return FixedPlanner(grow(heads.acceptance_table, MEDUSA_NODES), settings.pruning)
+    return DynamicPlanner(
+        AcceptanceEstimator(heads.acceptance_table),
+        cost,
+        config,
+        prunes=config.prune_when if settings.pruning else "never",
+        explorer=None if config.cost_table else Explorer(),
+    )
+
+
+def make_pruner(
+    settings: MethodSettings, heads: HeadsConfig | None, config: DecodingConfig, cost: CostModel
+) -> Pruner | None:
+    """The pruner that a method runs with; None for a method that does not prune."""
+    if not settings.pruning:
+        return None
+    heads = check_heads(settings, heads)
+    if config.prune_rule == "threshold":
+        return Threshold(config.prune_threshold)
+    if config.prune_rule == "budget":
+        return Budget(cost, heads.draft_heads)
+    return TopK(config.prune_top_k or heads.prune_top_k)

@@ -41,14 +41,26 @@ class Nodes:
             for parent in tree.parents
         ]
 
+    def depths(self) -> tuple[int, ...]:
+        """(T,)."""
+        return tuple(chain.from_iterable(tree.depths for tree in self.trees))
+
+    def values(self) -> tuple[float, ...]:
+        """(T,) the planner's estimates."""
+        return tuple(chain.from_iterable(tree.values for tree in self.trees))
+
     def all_reduced_ids(self) -> list[int]:
         """(T,)."""
         return list(chain.from_iterable(self.reduced_ids))
 
 
-def pick(values: Sequence[int], kept: Sequence[int]) -> tuple[int, ...]:
-    """The values at the kept places."""
-    return tuple(values[place] for place in kept)
+def at_places(
+    rows: Sequence[Sequence[int]], kept: Sequence[Sequence[int]]
+) -> tuple[tuple[int, ...], ...]:
+    """For each row, its values at the kept places."""
+    return tuple(
+        tuple(values[place] for place in places) for values, places in zip(rows, kept, strict=True)
+    )
 
 
 def kept_places(alive: Sequence[bool], starts: Sequence[int]) -> list[list[int]]:
@@ -66,8 +78,8 @@ def survivors(
     flat = [start + node for start, row in zip(nodes.starts, kept, strict=False) for node in row]
     return Nodes(
         trees=tuple(trees),
-        token_ids=tuple(pick(ids, row) for ids, row in zip(nodes.token_ids, kept, strict=True)),
-        reduced_ids=tuple(pick(ids, row) for ids, row in zip(nodes.reduced_ids, kept, strict=True)),
+        token_ids=at_places(nodes.token_ids, kept),
+        reduced_ids=at_places(nodes.reduced_ids, kept),
         visible=visible_of(nodes, kept),
         hidden=nodes.hidden[flat],
         place=place,

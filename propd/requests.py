@@ -37,9 +37,50 @@ def check_config(config: DecodingConfig) -> None:
         raise InvalidRequest(
             f"The largest tree is {config.max_nodes} nodes; it must be between 1 and {MAX_TREE}."
         )
+    _check_choices(config)
     _check_sampling(config)
+    _check_stop(config)
     if config.prune_top_k is not None and config.prune_top_k < 1:
         raise InvalidRequest(f"The pruning top-k is {config.prune_top_k}; it must be at least 1.")
+
+
+CHOICES = {
+    "prune_rule": ("topk", "threshold", "budget"),
+    "prune_when": ("always", "pays"),
+    "values": ("rank", "contextual"),
+    "cost_model": ("curve", "line"),
+    "acceptance": ("exact", "typical"),
+}
+MAX_STOPS = 16
+MAX_STOP_LENGTH = 200
+
+
+def _check_choices(config: DecodingConfig) -> None:
+    for field, allowed in CHOICES.items():
+        given = getattr(config, field)
+        if given not in allowed:
+            name = field.replace("_", " ")
+            raise InvalidRequest(f"The {name} is '{given}'; use one of {', '.join(allowed)}.")
+    if config.acceptance == "typical" and config.temperature == 0:
+        raise InvalidRequest(
+            "Typical acceptance needs a temperature and it is 0; give one above 0, or use exact."
+        )
+
+
+def _check_stop(config: DecodingConfig) -> None:
+    if isinstance(config.stop, str) or not all(isinstance(s, str) for s in config.stop):
+        raise InvalidRequest(
+            "The stop strings are no list of texts; give for example stop=('END',)."
+        )
+    if len(config.stop) > MAX_STOPS:
+        raise InvalidRequest(
+            f"There are {len(config.stop)} stop strings; give at most {MAX_STOPS}."
+        )
+    for stop in config.stop:
+        if not 1 <= len(stop) <= MAX_STOP_LENGTH:
+            raise InvalidRequest(
+                f"A stop string has {len(stop)} characters; it must have 1 to {MAX_STOP_LENGTH}."
+            )
 
 
 def _check_sampling(config: DecodingConfig) -> None:
@@ -49,6 +90,9 @@ def _check_sampling(config: DecodingConfig) -> None:
         "min-p": (config.min_p, 0, 1),
         "top-k": (config.top_k, 0, 10**6),
         "seed": (config.seed, 0, 2**31 - 1),
+        "pruning threshold": (config.prune_threshold, 0, 1),
+        "typical threshold": (config.typical_threshold, 0, 1),
+        "typical alpha": (config.typical_alpha, 0, 1),
     }
     for name, (value, low, high) in limits.items():
         if not low <= value <= high:

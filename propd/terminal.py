@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections import defaultdict
 
 from propd.core import Node, StepEvent
@@ -22,6 +23,18 @@ def safe(text: str) -> str:
     return "".join(c for c in text if c in "\n\t" or c.isprintable())
 
 
+def without_controls(text: str) -> str:
+    """The text for a file of another program: tabs and line breaks stay, other controls are named.
+
+    What no terminal should obey and no XML may hold becomes visible, such as <1B>.
+    """
+    return "".join(c if c in "\n\t" or not _is_control(c) else f"<{ord(c):02X}>" for c in text)
+
+
+def _is_control(character: str) -> bool:
+    return unicodedata.category(character) in ("Cc", "Cs") or character in "\ufffe\uffff"
+
+
 def visible(token: str) -> str:
     """A token on one line, its white space visible."""
     shown = "".join(SPACES.get(c, c if c.isprintable() else f"<{ord(c):02X}>") for c in token)
@@ -30,14 +43,17 @@ def visible(token: str) -> str:
 
 def caption(event: StepEvent) -> str:
     """The step in one line of its own numbers."""
+    row = f" of row {event.row}" if event.rows > 1 or event.row else ""
     if event.kind == "prefill":
-        return f"prefill: {event.milliseconds.total:.0f} ms, first token"
+        return f"prefill{row}: {event.milliseconds.total:.0f} ms, first token"
     parts = [f"{event.drafted} drafted"]
     if event.prune_layer is not None:
         parts.append(f"{event.pruned} pruned after layer {event.prune_layer}")
     parts += [f"{event.verified} verified", f"{len(event.accepted)} accepted"]
     bonus = " + 1 bonus" if event.bonus else ""
-    return f"step {event.index}: {', '.join(parts)}{bonus}  ({event.milliseconds.total:.0f} ms)"
+    return (
+        f"step {event.index}{row}: {', '.join(parts)}{bonus}  ({event.milliseconds.total:.0f} ms)"
+    )
 
 
 def render_tree(event: StepEvent) -> str:
@@ -66,7 +82,17 @@ def _line(indent: str, node: Node, event: StepEvent) -> str:
     parts = [f"{indent}{MARKS[node.fate]} {visible(node.text)}", node.fate]
     if node.draft_probability is not None:
         parts.append(f"head {node.depth} rank {node.rank + 1} p={node.draft_probability:.2f}")
-    if node.early_rank is not None and event.prune_top_k is not None:
-        sign = "≤" if node.early_rank < event.prune_top_k else ">"
-        parts.append(f"early rank {node.early_rank + 1} {sign} {event.prune_top_k}")
+    if node.early_rank is not None:
+        parts.append(_early(node, event))
     return "  ".join(parts)
+
+
+def _early(node: Node, event: StepEvent) -> str:
+    """The early head's word on a node, against what the pruning rule asks."""
+    if event.prune_threshold is not None and node.early_probability is not None:
+        sign = "≥" if node.early_probability >= event.prune_threshold else "<"
+        return f"early p={node.early_probability:.3f} {sign} {event.prune_threshold:g}"
+    rank = (node.early_rank or 0) + 1
+    if event.prune_top_k is None:
+        return f"early rank {rank}"
+    return f"early rank {rank} {'≤' if rank <= event.prune_top_k else '>'} {event.prune_top_k}"

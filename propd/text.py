@@ -56,6 +56,51 @@ class IncrementalDecoder:
         )
 
 
+class TextStream:
+    """The growing text of one row, which ends before the first stop string that it would contain.
+
+    Text that may be the beginning of a stop string is held back until the next tokens decide.
+    """
+
+    def __init__(self, tokenizer: Any, stop: Sequence[str] = ()) -> None:
+        self._decoder, self._stop = IncrementalDecoder(tokenizer), tuple(stop)
+        self._held = ""
+        self._pieces: list[str] = []
+
+    def push(self, token_ids: Sequence[int]) -> int | None:
+        """Take the tokens of a step: how many the text keeps if it stops there, else None."""
+        for count, token in enumerate(token_ids, start=1):
+            text = self._held + self._decoder.push(token)
+            at = min((place for s in self._stop if (place := text.find(s)) >= 0), default=None)
+            if at is not None:
+                self._held = ""
+                self._pieces.append(text[:at])
+                return count
+            self._held = text[len(text) - self._waiting(text) :]
+            self._pieces.append(text[: len(text) - len(self._held)])
+        return None
+
+    def flush(self) -> None:
+        """No further token comes: the last piece gains what was held back."""
+        rest = self._held + self._decoder.flush()
+        self._held = ""
+        if rest and self._pieces:
+            self._pieces[-1] += rest
+
+    def take(self) -> tuple[str, ...]:
+        """The pieces since the last time, one a token."""
+        pieces, self._pieces = tuple(self._pieces), []
+        return pieces
+
+    def _waiting(self, text: str) -> int:
+        """Characters at the end of the text that may be the beginning of a stop string."""
+        longest = max((len(s) - 1 for s in self._stop), default=0)
+        for length in range(min(longest, len(text)), 0, -1):
+            if any(s.startswith(text[-length:]) for s in self._stop):
+                return length
+        return 0
+
+
 class TokenTexts:
     """Readable text of single tokens, for trees: spaces kept, lone bytes named."""
 

@@ -2,42 +2,47 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from propd.core import RunStats, StepEvent
-from propd.errors import InvalidTrace
-from propd.event_json import (
+from propd.errors import InvalidRequest, InvalidTrace
+from propd.event_json import event_from_json, event_to_json, short
+from propd.json_values import (
     MAX_TEXT,
-    event_from_json,
-    event_to_json,
     read_list,
     read_object,
+    read_plain,
     read_text,
     read_whole,
-    short,
 )
-
-if TYPE_CHECKING:
-    import networkx
+from propd.trace_checks import check_run
+from propd.trace_graph import to_networkx
 
 __all__ = [
     "Header",
     "Trace",
     "event_from_json",
     "event_to_json",
+    "fingerprint",
+    "from_json",
     "load",
     "save",
     "to_networkx",
     "trace_to_json",
-    "validate",
 ]
 
 SCHEMA = "propd-trace/1"
 MAX_BYTES = 5_000_000
 MAX_EVENTS = 5_000
+
+PLACE_AND_TIME = ("source", "machine", "threads", "versions", "recorded")
+"""Fields of a header that tell where and when a run was made, and not what was computed."""
+MEASURED = ("milliseconds", "elapsed_s")
+"""Fields of an event that no two runs have alike."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +79,10 @@ class Trace:
             stats = stats.add(event)
         return stats
 
+    def to_json(self) -> dict[str, Any]:
+        """The whole run as JSON."""
+        return trace_to_json(self)
+
 
 def trace_to_json(trace: Trace) -> dict[str, Any]:
     """The whole run as JSON."""
@@ -93,11 +102,31 @@ def trace_to_json(trace: Trace) -> dict[str, Any]:
 def save(trace: Trace, path: str | Path) -> None:
     """Write the run; a run that `load` would refuse is refused here already."""
     data = trace_to_json(trace)
-    validate(data)
+    from_json(data)
     text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     if len(text.encode()) > MAX_BYTES:
         raise InvalidTrace(f"The trace is larger than {MAX_BYTES} bytes; record fewer tokens.")
-    Path(path).write_text(text + "\n", encoding="utf-8")
+    try:
+        Path(path).write_text(text + "\n", encoding="utf-8")
+    except OSError as error:
+        raise InvalidRequest(f"{path} cannot be written: {error.strerror}.") from error
+
+
+def fingerprint(trace: Trace) -> str:
+    """16 hex digits of a hash over all that a deterministic run must repeat.
+
+    Left out is what is measured (`MEASURED`) and where and when it ran (`PLACE_AND_TIME`).
+    Estimates stay in: the tree follows from them. Numbers are taken as a file has them, rounded,
+    so a run has the same fingerprint before it is saved and after it is loaded.
+    """
+    data = trace_to_json(trace)
+    header = {name: value for name, value in data["header"].items() if name not in PLACE_AND_TIME}
+    events = [
+        {name: value for name, value in event.items() if name not in MEASURED}
+        for event in data["events"]
+    ]
+    text = json.dumps([header, events], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _header(data: dict[str, Any]) -> Header:
@@ -105,28 +134,41 @@ def _header(data: dict[str, Any]) -> Header:
         name: read_text(data.get(name, ""), f"header.{name}")
         for name in ("model", "method", "source", "dtype", "device", "machine", "recorded")
     }
-    versions = read_object(data.get("versions", {}), "header.versions")
+    versions = read_plain(
+        read_object(data.get("versions", {}), "header.versions"), "header.versions"
+    )
     return Header(
         **words,
         prompt=read_text(data.get("prompt"), "header.prompt", MAX_TEXT),
         threads=read_whole(data.get("threads", 0), "header.threads"),
-        versions={
-            read_text(k, "header"): read_text(v, "header.versions") for k, v in versions.items()
-        },
-        config=read_object(data.get("config", {}), "header.config"),
+        versions={name: read_text(value, "header.versions") for name, value in versions.items()},
+        config=read_plain(read_object(data.get("config", {}), "header.config"), "header.config"),
     )
 
 
-def validate(data: Any) -> Trace:
-    """The run in parsed JSON; `InvalidTrace` when it is not one that this version can read."""
-    data = read_object(data, "the file")
-    if data.get("schema") != SCHEMA:
+def from_json(data: str | bytes | dict[str, Any]) -> Trace:
+    """The run in JSON, as text or parsed; `InvalidTrace` when it is none, or contradicts itself."""
+    body = read_object(_parsed(data) if isinstance(data, (str, bytes)) else data, "the file")
+    if body.get("schema") != SCHEMA:
         raise InvalidTrace(f"The trace is of another version; this program reads {SCHEMA}.")
-    events = read_list(data.get("events"), "events", MAX_EVENTS)
-    return Trace(
-        header=_header(read_object(data.get("header"), "header")),
-        events=tuple(event_from_json(item, f"event {i}") for i, item in enumerate(events)),
-    )
+    header = _header(read_object(body.get("header"), "header"))
+    items = read_list(body.get("events"), "events", MAX_EVENTS)
+    events = tuple(event_from_json(item, f"event {i}") for i, item in enumerate(items))
+    check_run(events)
+    return Trace(header, events)
+
+
+def _parsed(raw: str | bytes) -> Any:
+    """The JSON in a text that is small enough to be parsed."""
+    if len(raw) > MAX_BYTES:
+        raise InvalidTrace(f"The trace is larger than {MAX_BYTES} bytes; record fewer tokens.")
+    try:
+        text = raw.decode("utf-8") if isinstance(raw, bytes) else raw
+        return json.loads(text, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise InvalidTrace(
+            "The trace is not JSON; it must be one JSON object without NaN or Infinity."
+        ) from error
 
 
 def _no_constant(name: str) -> float:
@@ -135,24 +177,9 @@ def _no_constant(name: str) -> float:
 
 def load(path: str | Path) -> Trace:
     """Read and check a trace file."""
-    with Path(path).open("rb") as file:
-        raw = file.read(MAX_BYTES + 1)
-    if len(raw) > MAX_BYTES:
-        raise InvalidTrace(f"The trace is larger than {MAX_BYTES} bytes.")
     try:
-        data = json.loads(raw.decode("utf-8"), parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:
-        raise InvalidTrace("The trace is not a JSON file without NaN or Infinity.") from error
-    return validate(data)
-
-
-def to_networkx(event: StepEvent) -> networkx.DiGraph:
-    """The tree of a step as a graph, the bonus token included as its last node."""
-    import networkx  # a convenience of traces, not a need of the engine
-
-    graph = networkx.DiGraph(index=event.index, kind=event.kind)
-    for index, node in enumerate((*event.nodes, *([event.bonus] if event.bonus else []))):
-        graph.add_node(index, **asdict(node))
-        if node.parent >= 0:
-            graph.add_edge(node.parent, index)
-    return graph
+        with Path(path).open("rb") as file:
+            raw = file.read(MAX_BYTES + 1)  # one more than allowed is enough to know
+    except OSError as error:
+        raise InvalidTrace(f"{path} cannot be read: {error.strerror}.") from error
+    return from_json(raw)

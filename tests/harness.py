@@ -11,20 +11,21 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any
-from unittest.mock import patch
 
 import numpy as np
 import torch
 from transformers import AutoModelForCausalLM, LlamaConfig
 
-from propd.core import DecodingConfig, SizeDecision, StepEvent, TokenTree
-from propd.decoding import DecodingSession, Row
-from propd.methods import METHODS, make_planner
+from propd.core import CostTable, DecodingConfig, SizeDecision, StepEvent, TokenTree
+from propd.decoding import DecodingSession
+from propd.methods import METHODS, make_cost, make_planner, make_pruner
 from propd.models.backbone import Backbone
 from propd.models.heads import RANKS, Heads, HeadsConfig, HeadWeights
-from propd.planning.cost import CostModel
-from propd.planning.planner import Drafts, Outcome, Planner
-from propd.tree.pruning import Pruning
+from propd.planning.drafts import Drafts
+from propd.planning.feedback import Feedback
+from propd.planning.planner import Outlook, Planner
+from propd.rows import Row
+from propd.tree.pruning import EarlyView
 
 TREE_METHODS = [name for name, method in METHODS.items() if method.tree != "root"]
 PRUNING_METHODS = [name for name, method in METHODS.items() if method.pruning]
@@ -108,17 +109,12 @@ def random_prompt(source: random.Random, world: World, longest: int = 12) -> lis
 # Sessions.
 
 
-class CheapTrees(CostModel):
-    """A tree of 63 nodes costs a fifth more than none: dynamic methods draft large trees.
+CHEAP_TREES = CostTable((), ((1, 1.0), (64, 1.2)), (), ((1, 9.0), (64, 10.8)))
+"""A tree of 63 nodes costs a fifth more than none, so dynamic methods draft large trees. Given in
+the config it holds for the whole run: a test draws the same trees on every machine."""
 
-    It does not learn from the clock, so that a test draws the same trees on every machine.
-    """
-
-    def __init__(self) -> None:
-        super().__init__({0: 10.0, 63: 12.0})
-
-    def observe(self, size: int, milliseconds: float) -> None:
-        """Whatever it took."""
+ACCEPT = "propd.verification.accept"
+"""Where the loop finds `propd.tree.acceptance.accept`, for tests that put a wrong one there."""
 
 
 def open_session(
@@ -132,22 +128,19 @@ def open_session(
     **settings: Any,
 ) -> DecodingSession:
     """A session of a method; ``pruner`` and ``planner`` take the place of the method's own."""
-    config = DecodingConfig(method=method, **settings)
-    if planner is None:
-        planner = make_planner(METHODS[method], world.heads.config, config, CheapTrees())
-    session = DecodingSession(
+    settings = {"cost_table": CHEAP_TREES, "prune_when": "always", **settings}
+    config, about = DecodingConfig(method=method, **settings), METHODS[method]
+    cost = make_cost(config, CHEAP_TREES, about.pruning)
+    return DecodingSession(
         world.backbone,
         world.heads,
-        METHODS[method],
-        planner,
+        planner or make_planner(about, world.heads.config, config, cost),
+        ByRule(pruner) if pruner else make_pruner(about, world.heads.config, config, cost),
         config,
         tuple(end_tokens),
         world.backbone.max_positions,
         rows,
     )
-    if pruner is not None:
-        _prune_by(session, pruner)
-    return session
 
 
 def run(session: DecodingSession, prompts: Prompts) -> list[Events]:
@@ -155,23 +148,21 @@ def run(session: DecodingSession, prompts: Prompts) -> list[Events]:
     told: list[Events] = [[] for _ in prompts]
     for event in session.run(prompts):
         told[event.row].append(event)
-    session.cache.check_integrity()
+    session.check_integrity()
     assert session.rows == []
     return told
 
 
 def join(session: DecodingSession, number: int, prompt: Sequence[int]) -> StepEvent:
     """Take a row in, and let it go at once if its first token already ended it."""
-    with torch.inference_mode():
-        event = session.join(number, prompt)
+    event = session.join(number, prompt)
     leave_finished(session)
     return event
 
 
 def step(session: DecodingSession) -> Events:
     """One step of all rows; those that finished leave."""
-    with torch.inference_mode():
-        events = session.step()
+    events = session.step()
     leave_finished(session)
     return events
 
@@ -254,22 +245,20 @@ def at_random(seed: int = 0, share: float = 0.6) -> Rule:
     return lambda parents: [source.random() < share for _ in parents]
 
 
-def _prune_by(session: DecodingSession, rule: Rule) -> None:
-    original = session._prune
+class ByRule:
+    """A pruner that asks a rule."""
 
-    def prune(nodes: Any) -> Any:
-        with patch("propd.decoding.prune_top_k", partial(_pruning, rule)):
-            return original(nodes)
+    name = "rule"
 
-    session._prune = prune  # type: ignore[method-assign]
+    def __init__(self, rule: Rule) -> None:
+        self._rule = rule
 
+    def keep(self, view: EarlyView) -> Sequence[bool]:
+        """As the rule says."""
+        return self._rule(view.parents)
 
-def _pruning(rule: Rule, parents: Sequence[int], *_: Any) -> Pruning:
-    alive: list[bool] = []
-    for parent, wanted in zip(parents, rule(parents), strict=True):
-        alive.append(parent < 0 or (alive[parent] and wanted))
-    unknown = (None,) * len(parents)
-    return Pruning(tuple(alive), unknown, unknown)
+    def learn(self, feedback: Feedback) -> None:
+        """Nothing to learn."""
 
 
 # Trees by chance.
@@ -298,20 +287,22 @@ def depths_of(parents: Sequence[int]) -> list[int]:
 
 
 class RandomTrees:
-    """A planner that draws another tree for every row in every step: any shape, 0 to 24 nodes."""
+    """A planner that draws another tree for every row in every step: any shape, 0 to n nodes."""
 
-    uses_drafts = True
-    max_nodes = 24
+    def __init__(self, seed: int = 0, depth: int = 4, max_nodes: int = 24) -> None:
+        self._source, self._depth, self.max_nodes = random.Random(seed), depth, max_nodes
 
-    def __init__(self, seed: int = 0, depth: int = 4) -> None:
-        self._source, self._depth = random.Random(seed), depth
+    def wants_drafts(self, outlook: Outlook) -> bool:
+        """Always."""
+        return True
 
     def plan(
-        self, drafts: Sequence[Drafts], deepest: Sequence[int]
+        self, outlook: Outlook, drafts: Sequence[Drafts]
     ) -> tuple[list[TokenTree], SizeDecision]:
-        trees = [self._draw(min(limit, self._depth)) for limit in deepest]
+        """Whatever comes."""
+        trees = [self._draw(min(limit, self._depth)) for limit in outlook.deepest]
         total = sum(tree.size for tree in trees)
-        return trees, SizeDecision((total,), (), (), total, "fixed")
+        return trees, SizeDecision((total,), (), (), total, "fixed", prunes=True)
 
     def _draw(self, deepest: int) -> TokenTree:
         parents, ranks, depths = [-1], [0], [0]
@@ -325,23 +316,25 @@ class RandomTrees:
         values = tuple(0.5**depth for depth in depths)
         return TokenTree(tuple(parents), tuple(ranks), tuple(depths), values)
 
-    def learn(self, nodes: int, outcomes: Sequence[Outcome], milliseconds: float) -> None:
+    def learn(self, feedback: Feedback) -> None:
         """Nothing to learn."""
 
 
 # Breaking a session from inside.
 
-BREAKABLE = (
+BEFORE_COMMIT = (
+    ("planner", "wants_drafts"),
     ("heads", "draft_logits"),
     ("planner", "plan"),
     ("backbone", "embed"),
     ("backbone", "place"),
     ("backbone", "run_layers"),
     ("heads", "early_logits"),
+    ("pruner", "keep"),
     ("backbone", "final_norm"),
     ("backbone", "logits"),
-    ("planner", "learn"),
 )
+BREAKABLE = (*BEFORE_COMMIT, ("planner", "learn"), ("pruner", "learn"))
 """Calls that a step makes on its way, in order: any of them may raise."""
 
 
@@ -366,7 +359,12 @@ def change(session: DecodingSession, part: str, method: str, answer: Callable[..
 
 
 def break_at(session: DecodingSession, part: str, method: str, call: int) -> None:
-    """Let the n-th call from now of a method of the session's ``part`` raise `Broken`."""
+    """Let the n-th call from now of a method of the session's ``part`` raise `Broken`.
+
+    A session without a pruner has none to break.
+    """
+    if getattr(session, part) is None:
+        return
     left = [call]
 
     def count(original: Callable[..., Any], *given: Any, **named: Any) -> Any:
@@ -380,6 +378,6 @@ def break_at(session: DecodingSession, part: str, method: str, call: int) -> Non
 
 def mend(session: DecodingSession) -> None:
     """Take every change out again."""
-    for part in ("heads", "planner", "backbone"):
+    for part in ("heads", "planner", "pruner", "backbone"):
         while isinstance(getattr(session, part), _Stand):
             setattr(session, part, getattr(session, part).inner)

@@ -10,11 +10,10 @@ import torch
 
 from propd.core import DecodingConfig, StepEvent
 from propd.decoding import DecodingSession
-from propd.methods import METHODS, make_planner
+from propd.methods import METHODS
 from propd.models.backbone import Backbone
 from propd.models.heads import Heads
-from propd.planning.cost import CostModel
-from tests.test_decoding import COSTS, decode, make_session, tokens
+from tests.test_decoding import decode, make_session, tokens
 
 PROMPTS = [[1, 2, 3], [7], [11, 5, 11, 5, 11, 5], list(range(30)), [9, 9], [3, 1, 4]]
 
@@ -60,8 +59,7 @@ def test_deep_paths_in_every_row_are_right(
     ]  # fmt: skip
     knowing = TextKnowingHeads(heads, plain)
     config = DecodingConfig(method=method, max_new_tokens=40, temperature=temperature, seed=5)
-    planner = make_planner(METHODS[method], knowing.config, config, CostModel(COSTS))
-    session = make_session(backbone, knowing, planner, config, (60,), max_rows=4)
+    session = make_session(backbone, knowing, config, (60,), max_rows=4)
     knowing.session = session
     written, events = run_by_hand(session, knowing)
     assert written == plain
@@ -89,6 +87,6 @@ def run_by_hand(
                 knowing.written[event.row] = len(written[event.row])
             for row in [row for row in session.rows if row.finish_reason]:
                 session.leave(row)
-            session.cache.check_integrity()
+            session.check_integrity()
             told += news
     return written, told

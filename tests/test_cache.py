@@ -62,7 +62,7 @@ class Play:
     def check(self) -> None:
         """Every row: K and V of its past, what they say of the next token, and the state kept."""
         backbone, cache = self.world.backbone, self.session.cache
-        cache.check_integrity()
+        self.session.check_integrity()
         for number, text in self.texts.items():
             row = row_of(self.session, number)
             if row is None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 from pathlib import Path
 
 import pytest
 
 from propd.cli import METHOD_NAMES, main
 from propd.methods import METHODS
+from propd.trace import load
 
 
 def run(tiny_folder: Path, *arguments: str) -> int:
@@ -42,6 +44,33 @@ def test_the_tree_shows_the_fates(tiny_folder: Path, capsys: pytest.CaptureFixtu
     printed = capsys.readouterr().out
     for word in ("root", "rejected", "bonus", "drafted, ", "verified, "):
         assert word in printed
+
+
+def test_a_run_is_recorded(
+    tiny_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "run.json"
+    arguments = ("abc", "--json", "--max-new-tokens", "12", "--seed", "5", "--trace", str(path))
+    assert run(tiny_folder, *arguments) == 0
+    answer = json.loads(capsys.readouterr().out)
+    trace = load(path)
+    assert [t for event in trace.events for t in event.token_ids] == answer["token_ids"]
+    assert (trace.header.prompt, trace.header.method) == ("abc", "propd")
+    wanted = {"max_new_tokens": 12, "seed": 5, "record_probabilities": True}
+    assert trace.header.config == wanted
+    assert trace.header.recorded == date.today().isoformat()
+    assert trace.header.versions.keys() >= {"python", "torch"}
+
+
+@pytest.mark.parametrize("place", [".", "no-such-folder/run.json"])
+def test_a_place_without_room_is_refused_before_the_run(
+    place: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A wrong --trace was found out after minutes of decoding, and the run was lost."""
+    assert (
+        main(["generate", "abc", "--model", "no-such-model", "--trace", str(tmp_path / place)]) == 2
+    )
+    assert "No file can be written to" in capsys.readouterr().err
 
 
 MISTAKES = [

@@ -7,18 +7,18 @@ from typing import Any
 import pytest
 import torch
 
-from propd.core import DecodingConfig, StepEvent
+from propd.core import CostTable, DecodingConfig, StepEvent
 from propd.decoding import DecodingSession
-from propd.methods import METHODS, make_planner
+from propd.methods import METHODS, make_planner, make_pruner
 from propd.models.backbone import Backbone
 from propd.models.heads import Heads
-from propd.planning.cost import CostModel
-from propd.planning.planner import Planner
+from propd.planning.cost import CurveCost
 from tests.conftest import tiny_heads, tiny_transformer
 from tests.models.test_backbone import run_line
 
 PROMPTS = [[1, 2, 3], [7], [11, 5, 11, 5, 11, 5], list(range(30))]
-COSTS = {0: 10.0, 63: 12.0}  # trees are cheap, so that dynamic methods draft large ones
+# trees are cheap, so that dynamic methods draft large ones
+COSTS = CostTable((), ((1, 1.0), (64, 1.2)), (), ((1, 9.0), (64, 10.8)))
 
 
 def decode(
@@ -30,24 +30,24 @@ def decode(
     **settings: object,
 ) -> list[StepEvent]:
     config = DecodingConfig(method=method, **settings)  # type: ignore[arg-type]
-    planner = make_planner(METHODS[method], heads.config, config, CostModel(COSTS))
-    session = make_session(backbone, heads, planner, config, end_tokens)
+    session = make_session(backbone, heads, config, end_tokens)
     events = list(session.run([prompt]))
-    session.cache.check_integrity()
+    session.check_integrity()
     return events
 
 
 def make_session(
     backbone: Backbone,
     heads: Any,
-    planner: Planner,
     config: DecodingConfig,
     end_tokens: tuple[int, ...] = (),
     max_rows: int = 1,
 ) -> DecodingSession:
+    method, cost = METHODS[config.method], CurveCost(COSTS)
+    planner = make_planner(method, heads.config, config, cost)
+    pruner = make_pruner(method, heads.config, config, cost)
     room = backbone.max_positions
-    method = METHODS[config.method]
-    return DecodingSession(backbone, heads, method, planner, config, end_tokens, room, max_rows)
+    return DecodingSession(backbone, heads, planner, pruner, config, end_tokens, room, max_rows)
 
 
 def tokens(events: list[StepEvent]) -> list[int]:
@@ -134,14 +134,12 @@ def batch(
     backbone: Backbone, heads: Heads, method: str, max_rows: int, **settings: object
 ) -> dict[int, list[StepEvent]]:
     config = DecodingConfig(method=method, **settings)  # type: ignore[arg-type]
-    planner = make_planner(METHODS[method], heads.config, config, CostModel(COSTS))
-    session = make_session(backbone, heads, planner, config, (60,), max_rows)
+    session = make_session(backbone, heads, config, (60,), max_rows)
     events: dict[int, list[StepEvent]] = {row: [] for row in range(len(PROMPTS))}
     for event in session.run(PROMPTS):
         events[event.row].append(event)
-        session.cache.check_integrity()
+        session.check_integrity()
     assert session.rows == []
-    assert set(session.cache.lengths) == {0}
     return events
 
 
@@ -168,29 +166,26 @@ def test_a_row_can_leave_while_others_run(backbone: Backbone, heads: Heads) -> N
     """Cancelling a neighbour changes nothing for the rows that stay."""
     alone = tokens(decode(backbone, heads, PROMPTS[3], "propd", (60,), max_new_tokens=30))
     config = DecodingConfig(max_new_tokens=30)
-    planner = make_planner(METHODS["propd"], heads.config, config, CostModel(COSTS))
-    session = make_session(backbone, heads, planner, config, (60,), max_rows=3)
-    with torch.inference_mode():
-        joined = [session.join(number, PROMPTS[number]) for number in (0, 1, 3)]
-        written = list(joined[2].token_ids)
-        for _ in range(3):
-            written += [t for e in session.step() if e.row == 3 for t in e.token_ids]
-        session.leave(session.rows[0])
-        while all(row.finish_reason is None for row in session.rows if row.number == 3):
-            for row in [row for row in session.rows if row.finish_reason]:
-                session.leave(row)
-            written += [t for e in session.step() if e.row == 3 for t in e.token_ids]
+    session = make_session(backbone, heads, config, (60,), max_rows=3)
+    joined = [session.join(number, PROMPTS[number]) for number in (0, 1, 3)]
+    written = list(joined[2].token_ids)
+    for _ in range(3):
+        written += [t for e in session.step() if e.row == 3 for t in e.token_ids]
+    session.leave(session.rows[0])
+    while all(row.finish_reason is None for row in session.rows if row.number == 3):
+        for row in [row for row in session.rows if row.finish_reason]:
+            session.leave(row)
+        written += [t for e in session.step() if e.row == 3 for t in e.token_ids]
     assert written == alone
 
 
 def test_closing_the_stream_cancels(backbone: Backbone, heads: Heads) -> None:
     config = DecodingConfig(max_new_tokens=40)
-    planner = make_planner(METHODS["propd"], heads.config, config, CostModel(COSTS))
-    session = make_session(backbone, heads, planner, config)
+    session = make_session(backbone, heads, config)
     stream = session.run([[1, 2]])
     next(stream)
     first = next(stream)
     stream.close()  # type: ignore[attr-defined]
-    session.cache.check_integrity()
+    session.check_integrity()
     assert session.cache.lengths[0] == 2 + len(first.token_ids)
     assert list(stream) == []

@@ -14,6 +14,7 @@ from propd.core import StepEvent
 from propd.methods import METHODS
 from propd.tree.acceptance import Acceptance, accept
 from tests.harness import (
+    ACCEPT,
     Events,
     open_session,
     plain_texts,
@@ -127,6 +128,6 @@ def keeps_the_tail(
 def test_a_wrong_end_fails_the_same_check(
     monkeypatch: pytest.MonkeyPatch, wrong: Callable[..., Acceptance]
 ) -> None:
-    monkeypatch.setattr("propd.decoding.accept", wrong)
+    monkeypatch.setattr(ACCEPT, wrong)
     with pytest.raises(AssertionError):
         test_a_token_declared_the_end_ends_every_text_there("medusa", 4)

@@ -48,11 +48,12 @@ def test_statistics_are_sums_of_the_events(engine: propd.Engine) -> None:
 def test_the_first_step_of_a_dynamic_tree_knows_measured_costs(engine: propd.Engine) -> None:
     """Without a measured start the first sizes would be a guess."""
     event = engine.generate("abc", max_new_tokens=4, ignore_eos=True).events[1]
-    base, _slope = event.decision.cost_coefficients
-    assert 0 < base != 1.0  # 1.0 is the line of a model that has seen nothing
-    assert set(engine._costs["propd"]) == {0, 4, 8, 16, 32, 63}
+    table = engine.measure_costs()
+    assert [count for count, _ in table.early] == [1, 2, 4, 8, 12, 16, 24, 32, 48, 64]
+    assert all(ms > 0 for points in (table.early, table.late, table.prune) for _, ms in points)
     assert event.decision.reason in ("best", "end")
     assert len(event.decision.estimated_ms) == len(event.decision.sizes)
+    assert event.decision.estimated_ms == tuple(sorted(event.decision.estimated_ms))
 
 
 def test_two_requests_do_not_disturb_each_other(engine: propd.Engine) -> None:

@@ -12,8 +12,10 @@ import pytest
 from propd.decoding import DecodingSession
 from propd.tree.acceptance import Acceptance, accept
 from tests.harness import (
+    ACCEPT,
     PRUNING_METHODS,
     TREE_METHODS,
+    RandomTrees,
     Rule,
     at_random,
     join,
@@ -40,29 +42,33 @@ RULES: dict[str, Callable[[], Rule]] = {
 
 
 @pytest.mark.parametrize(
-    ("method", "rows_in_all", "settings"),
-    [("propd", 40, {"max_nodes": 4}), ("propd-static", 2, {})],
+    ("method", "count"), [("random trees", 40), ("propd", 2), ("propd-static", 2)]
 )
-def test_with_everything_pruned_each_step_writes_one_token(
-    method: str, rows_in_all: int, settings: dict[str, Any]
-) -> None:
-    """10,626 steps that prune all they drafted: none writes nothing, none writes more than one.
+def test_with_everything_pruned_each_step_writes_one_token(method: str, count: int) -> None:
+    """11,132 steps that prune all they drafted: none writes nothing, none writes more than one.
 
     A step without a token would loop for ever on a bad early head. The end of the test proves that
     it is the pruner that holds the text back: without it the same heads write more.
     """
-    world = small_world()
-    prompts = [[number % 12, 1] for number in range(rows_in_all)]
-    settings = {"rows": 20, "max_new_tokens": 1000, "temperature": 1.0, **settings}
-    pruned = run(open_session(world, method, pruner=only_roots, **settings), prompts)
-    steps = [event for events in pruned for event in events if event.kind == "decode"]
+
+    def session(pruner: Rule) -> DecodingSession:
+        settings: dict[str, Any] = {"rows": 20, "max_new_tokens": 1000, "temperature": 1.0}
+        if method == "random trees":
+            settings["planner"] = RandomTrees(max_nodes=6)
+        name = "propd" if method == "random trees" else method
+        return open_session(small_world(), name, pruner=pruner, **settings)
+
+    prompts = [[number % 12, 1] for number in range(count)]
+    steps = [event for events in run(session(only_roots), prompts) for event in events[1:]]
     for event in steps:
         assert len(event.token_ids) == 1
         assert event.pruned == event.drafted
-    assert len(steps) == 253 * rows_in_all  # 256 places: 2 for the prompt, 1 written by the prefill
-    assert sum(event.drafted > 0 for event in steps) > 0.9 * len(steps)
-    unpruned = run(open_session(world, method, pruner=keep_all, **settings), prompts[:2])
-    assert sum(map(len, texts(unpruned))) > 1.3 * sum(map(len, unpruned))
+    assert len(steps) == 253 * count  # 256 places: 2 for the prompt, 1 written by the prefill
+    # a dynamic planner learns that drafting is of no use here, and does it rarely
+    least = 0 if method == "propd" else 0.7 * len(steps)
+    assert sum(event.drafted > 0 for event in steps) > least
+    unpruned = run(session(keep_all), prompts[:2])
+    assert sum(map(len, texts(unpruned))) > 1.05 * sum(map(len, unpruned))
 
 
 # Pruning.
@@ -116,7 +122,7 @@ def test_drawing_for_nodes_off_the_path_fails_the_same_test(
     ) -> Acceptance:
         return accept(parents, ids, [choose(node) for node in range(len(ids))].__getitem__, ends)
 
-    monkeypatch.setattr("propd.decoding.accept", wasteful)
+    monkeypatch.setattr(ACCEPT, wasteful)
     assert sum(map(reproduces, range(10))) < 5
 
 

@@ -6,7 +6,8 @@ A docstring says what happened there, and how it would be noticed here.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import pytest
@@ -15,10 +16,9 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from propd.core import DecodingConfig
 from propd.decoding import DecodingSession
-from propd.methods import METHODS, make_planner
+from propd.methods import METHODS
 from propd.models.backbone import Backbone
 from propd.models.heads import Heads
-from propd.planning.cost import CostModel
 from tests.conftest import tiny_transformer
 from tests.harness import (
     TREE_METHODS,
@@ -35,7 +35,7 @@ from tests.harness import (
     step,
     texts,
 )
-from tests.test_decoding import COSTS, PROMPTS, batch, decode, make_session, tokens
+from tests.test_decoding import PROMPTS, batch, decode, make_session, tokens
 from tests.tree.test_sampling import (
     CONTEXTS,
     VOCABULARY,
@@ -92,8 +92,7 @@ def test_transformers_47912_eos_inside_accepted_path(backbone: Backbone, heads: 
     for end in ends:
         oracle = OracleHeads(heads, plain)
         config = DecodingConfig(method="bpd", max_new_tokens=30)
-        planner = make_planner(METHODS["bpd"], oracle.config, config, CostModel())
-        session = make_session(backbone, oracle, planner, config, (end,))
+        session = make_session(backbone, oracle, config, (end,))
         events = []
         for event in session.run([[7, 3]]):
             events.append(event)
@@ -254,12 +253,23 @@ def test_mlx_lm_1427_rejected_behind_a_full_window(method: str) -> None:
     assert texts(run(open_session(world, method, max_new_tokens=99), [[8] * 100])) == plain
 
 
-def not_a_number(embed: Callable[..., torch.Tensor], *given: Any) -> torch.Tensor:
-    """The embedding of a model that overflows."""
-    return embed(*given) * torch.nan
+@pytest.fixture
+def overflow(monkeypatch: pytest.MonkeyPatch) -> Callable[[], AbstractContextManager[Any]]:
+    """While it holds, the model's numbers overflow."""
+    embed = Backbone.embed
+
+    @contextmanager
+    def holds() -> Iterator[None]:
+        with monkeypatch.context() as patched:
+            patched.setattr(Backbone, "embed", lambda *given: embed(*given) * torch.nan)
+            yield
+
+    return holds
 
 
-def test_vllm_56734_stale_rows_poison_the_next() -> None:
+def test_vllm_56734_stale_rows_poison_the_next(
+    overflow: Callable[[], AbstractContextManager[Any]],
+) -> None:
     """There: rows of requests long gone held NaN; whoever got the place next had none of its drafts
     accepted. Masking does not help (pytorch#101967): NaN times a weight of zero is NaN.
 
@@ -267,23 +277,24 @@ def test_vllm_56734_stale_rows_poison_the_next() -> None:
     rows' stale slots are multiplied beside the long rows' own, every text must be right.
     """
     session = open_session(small_world(), "medusa", rows=4, max_new_tokens=20)
-    change(session, "backbone", "embed", not_a_number)
-    for number in range(4):
-        join(session, number, [6] * 90)
-    step(session)
+    with overflow():
+        for number in range(4):
+            join(session, number, [6] * 90)
+        step(session)
     assert session.cache.keys[:, :, :, :90].isnan().all()
     leave_all(session)
-    session.backbone = session.backbone.inner  # type: ignore[attr-defined]
     assert texts(run(session, UNEVEN)) == plain_texts(small_world(), UNEVEN, max_new_tokens=20)
 
 
-def test_vllm_56734_a_row_that_moves_into_a_stale_place() -> None:
+def test_vllm_56734_a_row_that_moves_into_a_stale_place(
+    overflow: Callable[[], AbstractContextManager[Any]],
+) -> None:
     """The same when a healthy row moves up into the place of one whose numbers overflowed."""
     plain = plain_texts(small_world(), UNEVEN[:3], max_new_tokens=20)
     session = open_session(small_world(), "medusa", rows=3, max_new_tokens=20)
-    change(session, "backbone", "embed", not_a_number)
-    join(session, 0, [6] * 90)
-    session.backbone = session.backbone.inner  # type: ignore[attr-defined]
+    with overflow():
+        join(session, 0, [6] * 90)
+    assert session.cache.keys[:, 0, :, :90].isnan().all()
     written = {number: list(join(session, number, UNEVEN[number]).token_ids) for number in (1, 2)}
     session.leave(session.rows[0])
     assert [row.number for row in session.rows] == [2, 1]
@@ -468,8 +479,7 @@ def test_vllm_8620_zero_acceptance_unnoticed(
     plain = tokens(decode(backbone, heads, prompt, "autoregressive", max_new_tokens=60))
     oracle = OracleHeads(heads, plain, wrong_every)
     config = DecodingConfig(method=method, max_new_tokens=60)
-    planner = make_planner(METHODS[method], oracle.config, config, CostModel(COSTS))
-    session = make_session(backbone, oracle, planner, config)
+    session = make_session(backbone, oracle, config)
     events = []
     for event in session.run([prompt]):
         events.append(event)

@@ -10,15 +10,16 @@ import pytest
 from torch import Tensor
 
 from propd.core import DecodingConfig, TokenTree
-from propd.decoding import DecodingSession, Row
-from propd.events import Verdict
+from propd.decoding import DecodingSession
 from propd.models.kv_cache import KVCache
+from propd.rows import Row
 from propd.tree.sampling import distribution
+from propd.verification import Verdict
 from tests.harness import fresh_prefill, open_session, run, small_world, texts
 from tests.tree.test_sampling import Text, p_value
 
 PROMPT, LENGTH, TEXTS, ROWS = [3, 1], 4, 1500, 32
-SETTINGS: dict[str, Any] = {"temperature": 1.2, "top_k": 4}
+SETTINGS: dict[str, Any] = {"temperature": 1.2, "top_k": 4, "prune_top_k": 8}
 """Four tokens are possible at each place, so that 1,500 texts fill the 256 cells. The fourth token
 comes from a step behind one that moved accepted nodes in the cache."""
 
@@ -44,7 +45,7 @@ def written(method: str, count: int = TEXTS) -> Counter[Text]:
     return Counter(tuple(text) for text in texts(told))
 
 
-@pytest.mark.parametrize("method", ["medusa", "propd"])
+@pytest.mark.parametrize("method", ["medusa", "propd-static"])
 def test_a_session_draws_from_the_models_joint_law(method: str) -> None:
     """Prefill, drafting, pruning, batching and commit together; chi-square as in the bulk test.
 

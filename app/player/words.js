@@ -87,6 +87,12 @@ function prunedBy(event, node, words) {
   if (rank !== undefined && rank !== null && cut !== undefined && rank >= cut) {
     return say(words.why_pruned_rank, { rank: ordinal(rank + 1), cut });
   }
+  if (event.prune_threshold !== undefined && node.early_probability < event.prune_threshold) {
+    return say(words.why_pruned_threshold, {
+      chance: chance(node.early_probability), least: chance(event.prune_threshold),
+    });
+  }
+  if (event.prune_rule === "budget") return say(words.why_pruned_budget, { layer: event.prune_layer });
   return say(words.why_pruned, { layer: event.prune_layer });
 }
 
@@ -147,8 +153,10 @@ export function facts(event, i, words) {
   }
   if (node.early_rank !== undefined && node.early_rank !== null) {
     const values = { rank: node.early_rank + 1, cut: event.prune_top_k };
-    rows.push([words.card_early, say(words.card_early_value, values)]);
+    const early = event.prune_top_k === undefined ? words.card_early_plain : words.card_early_value;
+    rows.push([words.card_early, say(early, values)]);
     rows.push([words.card_early_p, chance(node.early_probability)]);
+    if (event.prune_threshold !== undefined) rows.push([words.card_threshold, chance(event.prune_threshold)]);
   }
   rows.push([words.card_final, chance(node.final_probability)]);
   return rows.filter(([, value]) => value !== null);

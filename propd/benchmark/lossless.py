@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -116,12 +115,5 @@ def _logits(engine: Engine, text: Sequence[int], chunk: int) -> Tensor:
     """(V,) logits after a text that is read in chunks of this size."""
     backbone = engine.backbone
     cache = backbone.new_cache(1, len(text))
-    hidden = torch.empty(0)
-    for start in range(0, len(text), chunk):
-        part = text[start : start + chunk]
-        mask = np.tri(len(part), dtype=bool)
-        place = backbone.place([mask], [range(len(part))], [start])
-        embedded = backbone.embed(part)
-        hidden = backbone.run_layers(embedded, 0, backbone.layer_count, place, cache)
-        cache.commit(0, range(len(part)))
-    return backbone.logits(backbone.final_norm(hidden[-1:]))[0].float()
+    hidden = backbone.read(text, cache, chunk=chunk)
+    return backbone.logits(backbone.final_norm(hidden))[0].float()

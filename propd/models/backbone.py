@@ -22,6 +22,9 @@ from propd.models.kv_cache import KVCache
 from propd.models.linear import Linear
 from propd.models.placement import Placement, place_nodes
 
+PREFILL_CHUNK = 512
+"""Tokens of a prompt that go through the layers together."""
+
 FAMILIES = ("llama", "mistral", "qwen2", "qwen3")
 ROPE_TYPES = ("default", "linear", "llama3", "yarn")
 """Rotary tables that do not depend on the length of the text, so that they can be made once."""
@@ -98,6 +101,19 @@ class Backbone:
             gate, up = layer.gate_up(self._rms_norm(hidden, layer.mlp_norm)).chunk(2, dim=-1)
             hidden = hidden + layer.down(F.silu(gate).mul_(up))
         return hidden
+
+    def read(
+        self, token_ids: Sequence[int], cache: KVCache, row: int = 0, chunk: int = PREFILL_CHUNK
+    ) -> Tensor:
+        """Read a text into a row of the cache; (1, H) hidden state of its last token."""
+        hidden = torch.empty(0)
+        for start in range(0, len(token_ids), chunk):
+            part = token_ids[start : start + chunk]
+            causal = np.tri(len(part), dtype=bool)
+            place = self.place([causal], [range(len(part))], [cache.lengths[row]], first_row=row)
+            hidden = self.run_layers(self.embed(part), 0, self.layer_count, place, cache)
+            cache.commit(row, range(len(part)))
+        return hidden[-1:]
 
     def final_norm(self, hidden: Tensor) -> Tensor:
         """(..., H) -> (..., H)."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F
@@ -97,6 +98,22 @@ class HeadWeights(nn.Module):
 
 def _unit(x: Tensor) -> Tensor:
     return F.rms_norm(x, x.shape[-1:], eps=1e-5)
+
+
+class DraftHeads(Protocol):
+    """What the engine needs of heads. Bring your own: the text stays right whatever they say."""
+
+    config: HeadsConfig
+    token_map: Tensor
+    """(reduced vocabulary,) model token id of each reduced id."""
+
+    def draft_logits(self, hidden: Tensor, root_ids: Tensor) -> Tensor:
+        """(B, H) after the final norm and (B,) -> (B, heads, reduced vocabulary)."""
+        ...
+
+    def early_logits(self, hidden: Tensor) -> Tensor:
+        """Hidden states after the prune layer, (..., H) -> (..., reduced vocabulary)."""
+        ...
 
 
 class Heads:

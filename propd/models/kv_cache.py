@@ -93,6 +93,11 @@ class KVCache:
             store[:, to, :, length : self._touched] = 0
         self.lengths[to], self.lengths[row] = length, 0
 
+    def free(self) -> None:
+        """Give the memory back; nothing can be written any more."""
+        self.keys, self.values = self.keys[:, :0].clone(), self.values[:, :0].clone()
+        self.capacity, self.lengths = 0, []
+
     def check_integrity(self) -> None:
         """Raise if a row is longer than the cache or its past holds a number that is not finite."""
         for row, length in enumerate(self.lengths):

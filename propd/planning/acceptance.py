@@ -9,6 +9,7 @@ table measured in training.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate
 
 RATE = 0.02
 """Weight of the newest observation in the long run: a memory of about 50 steps."""
@@ -56,11 +57,45 @@ class Calibration:
 
     def corrected(self, probabilities: Sequence[Sequence[float]]) -> list[list[float]]:
         """The heads' probabilities [depth][rank], corrected; never above 0.99."""
-        ratios = [r / c for r, c in zip(self._right, self._claimed, strict=True)]
         return [
-            [min(0.99, ratio * chance) for chance in row]
-            for ratio, row in zip(ratios, probabilities, strict=False)
+            [min(0.99, self.ratio(depth) * chance) for chance in row]
+            for depth, row in enumerate(probabilities, start=1)
         ]
+
+    def ratio(self, depth: int) -> float:
+        """How much of what is claimed at this depth (1 is the first) comes true."""
+        return self._right[depth - 1] / self._claimed[depth - 1]
+
+
+class Survival:
+    """What early pruning leaves: of the nodes, and of the true ones (ours).
+
+    Owned by one decoding session. Kept for each depth and rank (nodes) and each depth (true nodes),
+    so that the planner can tell how many tokens of a tree will reach the late layers, and how much
+    of its expected length.
+    """
+
+    def __init__(self, depths: int, ranks: int, rate: float = RATE) -> None:
+        self._chances = [[0.5] * ranks for _ in range(depths)]
+        self._recall = [0.95] * depths
+        self.rate = rate
+
+    def observe_node(self, depth: int, rank: int, survived: bool) -> None:
+        """The early head let this node live, or not."""
+        row = self._chances[depth - 1]
+        row[rank] += self.rate * (survived - row[rank])
+
+    def observe_truth(self, depth: int, survived: bool) -> None:
+        """The same of a node that the model then chose, or would have chosen."""
+        self._recall[depth - 1] += self.rate * (survived - self._recall[depth - 1])
+
+    def of_node(self, depth: int, rank: int) -> float:
+        """Expected chance that the node reaches the late layers."""
+        return self._chances[depth - 1][rank]
+
+    def of_truths(self) -> list[float]:
+        """[depth]: expected chance that a true path of this depth is still whole; 1 at depth 0."""
+        return list(accumulate(self._recall, lambda whole, chance: whole * chance, initial=1.0))
 
 
 def _rate(lasting: float, seen: int) -> float:

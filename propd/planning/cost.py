@@ -1,39 +1,106 @@
-"""The time of a step with n drafted nodes, learned while decoding.
+"""The time of a step, learned while decoding.
 
-Paper, verification overhead estimation: for every size a running mean T_n <- (1 - a) T_n + a t of
-the measured step time, a weight W_n = exp(-l o_n) that fades with the age o_n of its last
-observation, and a weighted least-squares line T(n) = b0 + b1 n through them. The constants, the
-reading of o_n as steps since the last observation, and the floor under old weights (so that the
-line keeps two ends) are ours.
+Two models of it. `LineCost` is the paper's: a running mean for every size, and a weighted
+least-squares line through the means. `CurveCost` is ours: verification is flat, then steps up, so a
+monotone curve is kept for each segment of the step; the late segment is asked with the nodes that
+pruning is expected to leave; and batch and past length count.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from propd.core import CostTable, Milliseconds
+from propd.planning.curve import Curve
 
 RATE = 0.2
 FORGETTING = 0.02
 OLDEST_WEIGHT = 0.05
+SCALE_RATE = 0.1
+CURVE_RATE = 0.05
 
 
-class CostModel:
-    """T(n) in milliseconds; owned by one decoding session."""
+@dataclass(frozen=True)
+class Work:
+    """What a step runs, or would run."""
 
-    def __init__(self, prior: Mapping[int, float] | None = None) -> None:
-        self.means: dict[int, float] = dict(prior or {})
-        self._seen: dict[int, int] = dict.fromkeys(self.means, 0)
+    rows: int
+    early: int
+    """Tokens that enter the pass: drafted nodes and one root a row."""
+    late: int
+    """Tokens that go through every layer."""
+    past: int = 0
+    """Past of the longest row."""
+    pruned: bool = False
+    """Whether the early head looks."""
+
+    @property
+    def drafted(self) -> bool:
+        """Whether the draft heads run."""
+        return self.early > self.rows
+
+
+class CostModel(Protocol):
+    """T, in milliseconds; owned by one decoding session."""
+
+    def estimate(self, work: Work) -> float:
+        """Expected time of a step that runs this."""
+        ...
+
+    def observe(self, work: Work, spent: Milliseconds) -> None:
+        """A step that ran this took so long."""
+        ...
+
+
+class LineCost:
+    """The paper's estimate (verification overhead estimation): T(n) = b0 + b1 n.
+
+    For every size a running mean T_n <- (1 - a) T_n + a t of the measured step time, a weight W_n =
+    exp(-l o_n) that fades with the age o_n of its last observation, and a weighted least-squares
+    line through the means. The constants, the reading of o_n as steps since the last observation,
+    and the floor under old weights (so that the line keeps two ends) are ours; n counts the tokens
+    of the pass beyond one, so that further rows cost what further nodes cost.
+    """
+
+    def __init__(self, means: dict[int, float] | None = None) -> None:
+        self.means = dict(means or {})
+        self._seen = dict.fromkeys(self.means, 0)
         self._step = 0
+        self._line: tuple[float, float] | None = None
 
-    def observe(self, size: int, milliseconds: float) -> None:
-        """A step with this many drafted nodes took so long."""
+    @classmethod
+    def from_table(cls, table: CostTable, pruned: bool) -> LineCost:
+        """Begin with recorded times; with pruning, half the nodes are taken to survive."""
+        curve = CurveCost(table)
+        means = {}
+        for tokens, _ in table.early:
+            late = (tokens + 2) // 2 if pruned else tokens
+            means[tokens - 1] = curve.estimate(Work(1, tokens, late, 0, pruned and tokens > 1))
+        return cls(means)
+
+    def estimate(self, work: Work) -> float:
+        """b0 + b1 n."""
+        base, slope = self.coefficients()
+        return base + slope * (work.early - 1)
+
+    def observe(self, work: Work, spent: Milliseconds) -> None:
+        """Update the running mean of this size."""
         self._step += 1
-        mean = self.means.get(size, milliseconds)
-        self.means[size] = (1 - RATE) * mean + RATE * milliseconds
+        size = work.early - 1
+        mean = self.means.get(size, spent.total)
+        self.means[size] = (1 - RATE) * mean + RATE * spent.total
         self._seen[size] = self._step
+        self._line = None
 
     def coefficients(self) -> tuple[float, float]:
         """(b0, b1) of the line; b1 is never negative. (1, 0) before the first observation."""
+        if self._line is None:
+            self._line = self._fit()
+        return self._line
+
+    def _fit(self) -> tuple[float, float]:
         if not self.means:
             return 1.0, 0.0
         weights = {
@@ -51,3 +118,60 @@ class CostModel:
         )
         slope = max(slope, 0.0)
         return max(mean_t - slope * mean_n, 1e-3), slope
+
+
+class CurveCost:
+    """Monotone curves for drafting, early layers, pruning and late layers, and one scale (ours).
+
+    The scale follows the machine's speed from step to step; the curves learn their shape slowly.
+    Which size is best depends on the shape only.
+    """
+
+    def __init__(self, table: CostTable) -> None:
+        self._draft, self._early = Curve(table.draft), Curve(table.early)
+        self._prune, self._late = Curve(table.prune), Curve(table.late)
+        self._row_ms, self._token_ms = table.past_row_ms, table.past_token_ms
+        self.scale = 1.0
+
+    def estimate(self, work: Work) -> float:
+        """The sum of the segments, for the tokens that each of them sees."""
+        time = self._early(work.early) + self._late(work.late)
+        time += work.past * (self._row_ms * work.rows + self._token_ms * work.late)
+        if work.drafted:
+            time += self._draft(work.rows)
+        if work.pruned:
+            time += self._prune(work.early)
+        return self.scale * time
+
+    def observe(self, work: Work, spent: Milliseconds) -> None:
+        """Move the scale towards this step, and the curves towards its segments."""
+        error = spent.total / max(self.estimate(work), 1e-6)
+        self.scale *= min(max(error, 0.2), 5.0) ** SCALE_RATE
+        # attention to the past is in both segments of layers: leave their proportion as it is
+        past = work.past * (self._row_ms * work.rows + self._token_ms * work.late)
+        early, late = self._early(work.early), self._late(work.late)
+        share = early / (early + late) if early + late else 0.0
+        self._learn(self._early, work.early, spent.grow + spent.early, past * share)
+        after = spent.late + spent.verify + spent.commit
+        self._learn(self._late, work.late, after, past * (1 - share))
+        if work.drafted:
+            self._learn(self._draft, work.rows, spent.draft, 0.0)
+        if work.pruned:
+            self._learn(self._prune, work.early, spent.prune, 0.0)
+
+    def _learn(self, curve: Curve, count: int, milliseconds: float, past: float) -> None:
+        curve.learn(count, max(milliseconds / self.scale - past, 0.0), CURVE_RATE)
+
+
+class FrozenCost:
+    """A cost model that does not learn: sizes repeat from run to run."""
+
+    def __init__(self, inner: CostModel) -> None:
+        self.inner = inner
+
+    def estimate(self, work: Work) -> float:
+        """As the model it was made from."""
+        return self.inner.estimate(work)
+
+    def observe(self, work: Work, spent: Milliseconds) -> None:
+        """Nothing is learned."""

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
-from propd.core import SizeDecision, TokenTree
-from propd.planning.acceptance import AcceptanceEstimator, Calibration
-from propd.planning.cost import CostModel
+from propd.core import DecodingConfig, SizeDecision, TokenTree
+from propd.planning.acceptance import AcceptanceEstimator, Calibration, Survival
+from propd.planning.cost import CostModel, FrozenCost, LineCost, Work
+from propd.planning.drafts import Drafts
+from propd.planning.exploration import Explorer
+from propd.planning.feedback import Feedback, RowFeedback
 from propd.tree.growth import grow, prefix
 from propd.tree.topology import limit_depth
 
@@ -18,91 +21,144 @@ SIZES = (0, 1, 2, 3, 4, 6, 8, 10, 12, 16, 20, 24, 28, 32, 40, 48, 56, 63)
 
 
 @dataclass(frozen=True)
-class Drafts:
-    """What the draft heads said of one row: D heads, K ranks each, best first."""
+class Outlook:
+    """What is known of a step before anything is drafted."""
 
-    token_ids: tuple[tuple[int, ...], ...]
-    reduced_ids: tuple[tuple[int, ...], ...]
-    probabilities: tuple[tuple[float, ...], ...]
+    deepest: tuple[int, ...]
+    """For each of R rows, how deep a tree can still be of use."""
+    past: int = 0
+    """Tokens in the cache of the longest row."""
 
-
-NO_DRAFTS = Drafts((), (), ())
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a step taught about one row."""
-
-    ranks: tuple[int | None, ...]
-    """``ranks[d]``: the rank that the true token at depth d + 1 had in its head's list (None: not
-    in it), as deep as the truth is known."""
-    claimed: tuple[float, ...]
-    """``claimed[d]``: the probability that the head for depth d + 1 gave its best guess."""
+    @property
+    def rows(self) -> int:
+        """R."""
+        return len(self.deepest)
 
 
 class Planner(Protocol):
     """Decides the trees of a step and learns from what became of them.
 
-    To bring your own: decide in `plan`, and learn in `learn` what you like; the text stays right
-    whatever you draft.
+    To bring your own: say in `wants_drafts` whether the heads have to run, decide in `plan`, and
+    learn in `learn` what you like; the text stays right whatever you draft.
     """
 
-    uses_drafts: bool
     max_nodes: int
     """Nodes of the largest tree a row may get, the root not counted."""
 
-    def plan(
-        self, drafts: Sequence[Drafts], deepest: Sequence[int]
-    ) -> tuple[list[TokenTree], SizeDecision]:
-        """A tree for each of R rows, no deeper than ``deepest`` of the row, and why."""
+    def wants_drafts(self, outlook: Outlook) -> bool:
+        """Whether the draft heads shall run in this step; asked once, before `plan`."""
         ...
 
-    def learn(self, nodes: int, outcomes: Sequence[Outcome], milliseconds: float) -> None:
-        """A step of len(outcomes) rows drafted so many nodes and took so long."""
+    def plan(
+        self, outlook: Outlook, drafts: Sequence[Drafts]
+    ) -> tuple[list[TokenTree], SizeDecision]:
+        """A tree for each of R rows, no deeper than ``outlook.deepest``, and why.
+
+        drafts: one a row; all `NO_DRAFTS` if none were wanted: then the trees must be roots only.
+        """
+        ...
+
+    def learn(self, feedback: Feedback) -> None:
+        """What became of the trees, and what they cost."""
         ...
 
 
 class FixedPlanner:
     """The same tree in every step: plain decoding, BPD's chain, Medusa's tree."""
 
-    def __init__(self, tree: TokenTree) -> None:
-        self.tree = tree
-        self.uses_drafts = tree.size > 0
+    def __init__(self, tree: TokenTree, prunes: bool = False) -> None:
+        self.tree, self.prunes = tree, prunes
         self.max_nodes = tree.size
 
+    def wants_drafts(self, outlook: Outlook) -> bool:
+        """Unless the tree is a root, or no row has use for more."""
+        return self.tree.size > 0 and max(outlook.deepest) > 0
+
     def plan(
-        self, drafts: Sequence[Drafts], deepest: Sequence[int]
+        self, outlook: Outlook, drafts: Sequence[Drafts]
     ) -> tuple[list[TokenTree], SizeDecision]:
         """The tree for every row, cut where the row's text would end anyway."""
-        trees = [limit_depth(self.tree, depth) for depth in deepest]
+        trees = [limit_depth(self.tree, depth) for depth in outlook.deepest]
         total = sum(tree.size for tree in trees)
         whole = total == self.tree.size * len(trees)
         reason: Literal["fixed", "end"] = "fixed" if whole else "end"
-        return trees, SizeDecision((total,), (), (), total, reason)
+        return trees, SizeDecision((total,), (), (), total, reason, prunes=self.prunes)
 
-    def learn(self, nodes: int, outcomes: Sequence[Outcome], milliseconds: float) -> None:
+    def learn(self, feedback: Feedback) -> None:
         """Nothing to learn."""
 
 
-class DynamicPlanner:
-    """The size that maximises L(n) / T(n), of greedily grown trees (paper, dynamic trees)."""
+class Offer(NamedTuple):
+    """A node that some row would add next, were the budget larger."""
 
-    uses_drafts = True
+    value: float
+    row: int
+    depth: int
+    rank: int
+
+
+@dataclass(frozen=True)
+class Options:
+    """Candidate sizes n of a step, ascending, with what is expected of each."""
+
+    sizes: tuple[int, ...]
+    lengths: tuple[float, ...]
+    """L(n), all rows together."""
+    times: tuple[float, ...]
+    """T(n)."""
+    prunes: bool
+
+    def best(self) -> int:
+        """Index of the greatest L(n) / T(n)."""
+        return max(range(len(self.sizes)), key=self.speed)
+
+    def speed(self, at: int) -> float:
+        """L(n) / T(n): expected tokens a millisecond."""
+        return self.lengths[at] / self.times[at]
+
+
+class DynamicPlanner:
+    """The size that maximises L(n) / T(n), of greedily grown trees (paper, dynamic trees).
+
+    prunes: whether its steps prune: never, always, or (with "pays") when that is expected to be
+    faster. explorer: tries sizes that were not run for long; None for runs that must repeat.
+    """
 
     def __init__(
         self,
         estimator: AcceptanceEstimator,
         cost: CostModel,
-        max_nodes: int,
-        values: Literal["rank", "contextual"] = "rank",
+        config: DecodingConfig,
+        prunes: Literal["never", "always", "pays"] = "never",
+        explorer: Explorer | None = None,
     ) -> None:
-        self.estimator, self.cost, self.values = estimator, cost, values
-        self.calibration = Calibration(len(estimator.table))
-        self.sizes = (*(size for size in SIZES if size < max_nodes), max_nodes)
-        self.max_nodes = max_nodes
+        depths, ranks = len(estimator.table), len(estimator.table[0])
+        self.estimator, self.cost, self.prunes = estimator, cost, prunes
+        self.values, self.explorer = config.values, explorer
+        self.calibration, self.survival = Calibration(depths), Survival(depths, ranks)
+        self.max_nodes = config.max_nodes
+        self._decided: tuple[list[TokenTree], SizeDecision] | None = None
+
+    def wants_drafts(self, outlook: Outlook) -> bool:
+        """Whether any size above 0 is worth it by the running accuracies of the ranks.
+
+        Contextual values can only be told with drafts; but where all ranks together are not worth
+        a node, the heads' own word is not asked either, so that useless heads cost nothing.
+        """
+        self._decided = self._decide(outlook, [self.estimator.table] * outlook.rows)
+        return self._decided[1].chosen > 0
 
     def plan(
-        self, drafts: Sequence[Drafts], deepest: Sequence[int]
+        self, outlook: Outlook, drafts: Sequence[Drafts]
+    ) -> tuple[list[TokenTree], SizeDecision]:
+        """What `wants_drafts` decided; with contextual values, decided anew from the drafts."""
+        if self._decided is None or (self.values == "contextual" and self._decided[1].chosen):
+            chances = [self.calibration.corrected(row.probabilities) for row in drafts]
+            return self._decide(outlook, chances)
+        return self._decided
+
+    def _decide(
+        self, outlook: Outlook, chances: Sequence[Sequence[Sequence[float]]]
     ) -> tuple[list[TokenTree], SizeDecision]:
         """Grow the largest tree of each row, weigh every total size, and share out the best.
 
@@ -110,45 +166,92 @@ class DynamicPlanner:
         yields it to another. Value never grows along a row's order of growth, so each row gets a
         prefix of its order: the best tree of its size.
         """
-        rows = len(drafts)
-        trees = [self.largest(row, depth) for row, depth in zip(drafts, deepest, strict=True)]
-        offers = sorted(
-            ((value, row) for row, tree in enumerate(trees) for value in tree.values[1:]),
-            key=lambda offer: -offer[0],
-        )
-        sizes = tuple(s * rows for s in self.sizes if s * rows <= len(offers))
-        reach = list(accumulate((value for value, _ in offers), initial=float(rows)))
-        lengths = tuple(reach[size] for size in sizes)
-        base, slope = self.cost.coefficients()
-        # the line counts tokens in the pass beyond one: further rows cost as further nodes do
-        times = tuple(base + slope * (size + rows - 1) for size in sizes)
-        best = max(range(len(sizes)), key=lambda i: lengths[i] / times[i])
-        shares = [0] * rows
-        for _, row in offers[: sizes[best]]:
-            shares[row] += 1
-        decision = SizeDecision(
-            sizes=sizes,
-            expected_lengths=lengths,
-            estimated_ms=times,
-            chosen=sizes[best],
-            reason="best" if min(deepest) >= len(self.estimator.table) else "end",
-            acceptance_table=tuple(tuple(row) for row in self.estimator.table),
-            cost_coefficients=(base, slope),
-        )
-        return [prefix(t, share) for t, share in zip(trees, shares, strict=True)], decision
+        trees = self._largest(outlook, chances)
+        offers = [
+            Offer(tree.values[node], row, tree.depths[node], tree.ranks[node])
+            for row, tree in enumerate(trees)
+            for node in range(1, tree.size + 1)
+        ]
+        offers.sort(key=lambda offer: -offer.value)
+        options = self._weigh(offers, outlook)
+        at, explored = options.best(), False
+        if self.explorer is not None:
+            at, explored = self.explorer.choose(options, at)
+        shares = [0] * outlook.rows
+        for offer in offers[: options.sizes[at]]:
+            shares[offer.row] += 1
+        trees = [prefix(tree, share) for tree, share in zip(trees, shares, strict=True)]
+        return trees, self._tell(options, at, explored, outlook)
 
-    def largest(self, drafts: Drafts, deepest: int) -> TokenTree:
+    def _largest(
+        self, outlook: Outlook, chances: Sequence[Sequence[Sequence[float]]]
+    ) -> list[TokenTree]:
         """The best tree of the greatest size; its prefixes are the best trees of all sizes."""
-        chances = self.estimator.table
-        if self.values == "contextual":
-            chances = self.calibration.corrected(drafts.probabilities)
-        return grow(chances[: max(deepest, 0)], self.max_nodes)
+        grown: dict[tuple[int, int], TokenTree] = {}
+        trees = []
+        for deepest, row in zip(outlook.deepest, chances, strict=True):
+            key = id(row), max(min(deepest, len(row)), 0)  # rows that share chances share the tree
+            if key not in grown:
+                grown[key] = grow(row[: key[1]], self.max_nodes)
+            trees.append(grown[key])
+        return trees
 
-    def learn(self, nodes: int, outcomes: Sequence[Outcome], milliseconds: float) -> None:
-        """Update the chances of the ranks and the cost of the size."""
-        for outcome in outcomes:
-            pairs = zip(outcome.ranks, outcome.claimed, strict=True)
-            for depth, (rank, claimed) in enumerate(pairs, start=1):
+    def _weigh(self, offers: Sequence[Offer], outlook: Outlook) -> Options:
+        """The candidate sizes, with or without pruning, whichever has the faster best size."""
+        modes = {"never": (False,), "always": (True,), "pays": (False, True)}[self.prunes]
+        weighed = [self._weigh_mode(offers, outlook, pruned) for pruned in modes]
+        return max(weighed, key=lambda options: options.speed(options.best()))
+
+    def _weigh_mode(self, offers: Sequence[Offer], outlook: Outlook, pruned: bool) -> Options:
+        rows = outlook.rows
+        sizes = sorted(n for n in {*SIZES, *(n * rows for n in SIZES)} if n <= len(offers))
+        whole = self.survival.of_truths() if pruned else [1.0] * (len(self.estimator.table) + 1)
+        gains = (offer.value * whole[offer.depth] for offer in offers)
+        lengths = list(accumulate(gains, initial=float(rows)))
+        alive = (self.survival.of_node(offer.depth, offer.rank) for offer in offers)
+        late = list(accumulate(alive, initial=float(rows))) if pruned else range(rows, 1 << 30)
+        works = [
+            Work(rows, rows + n, round(late[n]), outlook.past, pruned and n > 0) for n in sizes
+        ]
+        return Options(
+            tuple(sizes),
+            tuple(lengths[n] for n in sizes),
+            tuple(self.cost.estimate(work) for work in works),
+            pruned,
+        )
+
+    def _tell(self, options: Options, at: int, explored: bool, outlook: Outlook) -> SizeDecision:
+        line = self.cost.inner if isinstance(self.cost, FrozenCost) else self.cost
+        end = min(outlook.deepest) < len(self.estimator.table)
+        return SizeDecision(
+            sizes=options.sizes,
+            expected_lengths=options.lengths,
+            estimated_ms=options.times,
+            chosen=options.sizes[at],
+            reason="explore" if explored else "end" if end else "best",
+            acceptance_table=tuple(tuple(row) for row in self.estimator.table),
+            cost_coefficients=line.coefficients() if isinstance(line, LineCost) else (),
+            prunes=options.prunes and options.sizes[at] > 0,
+        )
+
+    def learn(self, feedback: Feedback) -> None:
+        """Update the chances of the ranks, what pruning leaves, and the cost of the work."""
+        for row in feedback.rows:
+            for depth, (rank, claimed) in enumerate(
+                zip(row.ranks, row.claimed, strict=True), start=1
+            ):
                 self.estimator.observe(depth, rank)
                 self.calibration.observe(depth, rank == 0, claimed)
-        self.cost.observe(nodes + len(outcomes) - 1, milliseconds)
+            if row.pruned:
+                self._learn_pruning(row)
+        self.cost.observe(feedback.work, feedback.spent)
+        if self.explorer is not None:
+            self.explorer.learn(feedback.work, feedback.spent.total)
+
+    def _learn_pruning(self, row: RowFeedback) -> None:
+        tree = row.tree
+        for node in range(1, tree.size + 1):
+            self.survival.observe_node(tree.depths[node], tree.ranks[node], row.alive[node])
+        for depth, survived in enumerate(row.survived, start=1):
+            if survived is not None:
+                self.survival.observe_truth(depth, survived)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+
+from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -16,6 +19,22 @@ class Acceptance:
     """The model's own token after the path; None when an end token lies in the path."""
     ended: bool
     """Whether the last token is an end token."""
+
+    @property
+    def count(self) -> int:
+        """Tokens that the text gains."""
+        return len(self.path) + (self.bonus is not None)
+
+    def written(self, token_ids: Sequence[int]) -> list[int]:
+        """The tokens that the text gains. token_ids: of the tree's nodes."""
+        tokens = [token_ids[node] for node in self.path]
+        return tokens if self.bonus is None else [*tokens, self.bonus]
+
+    def cut(self, count: int) -> Acceptance:
+        """The first ``count`` tokens only (at least 1)."""
+        if count >= self.count:
+            return self
+        return Acceptance(self.path[:count], None, ended=False)
 
 
 def accept(
@@ -43,3 +62,43 @@ def accept(
         if ended:
             return Acceptance(tuple(path), None, ended)
         node = child
+
+
+def accept_typical(
+    parents: Sequence[int],
+    token_ids: Sequence[int],
+    law: Callable[[int], Tensor],
+    draw: Callable[[Tensor], int],
+    end_tokens: Collection[int],
+    threshold: float,
+    alpha: float,
+) -> Acceptance:
+    """Keep the longest path of nodes that are probable enough. NOT lossless.
+
+    Medusa's rule (medusa/model/utils.py, evaluate_posterior): a node stays if its probability is
+    above min(threshold, alpha exp(-entropy)) of the model's distribution after its parent. Of the
+    longest paths the most probable is kept; the bonus is drawn after it. law: node -> (V,)
+    distribution of what follows it, asked once a node. Nothing is kept below an end token.
+    """
+    laws = {0: law(0)}
+    chances, depths = {0: 1.0}, {0: 0}
+    for node in range(1, len(parents)):
+        parent = parents[node]
+        if parent not in laws or (parent and token_ids[parent] in end_tokens):
+            continue
+        after = laws[parent]
+        chance = float(after[token_ids[node]])
+        entropy = float(-after.xlogy(after).sum())
+        if chance > min(threshold, alpha * math.exp(-entropy)):
+            laws[node] = law(node)
+            chances[node], depths[node] = chances[parent] * chance, depths[parent] + 1
+    last = max(chances, key=lambda node: (depths[node], chances[node]))
+    path: list[int] = []
+    node = last
+    while node > 0:
+        path.insert(0, node)
+        node = parents[node]
+    if last and token_ids[last] in end_tokens:
+        return Acceptance(tuple(path), None, ended=True)
+    bonus = draw(laws[last])
+    return Acceptance(tuple(path), bonus, bonus in end_tokens)

@@ -31,7 +31,15 @@ class Chooser:
         One random number a token, through the cumulated distribution: the same numbers give the
         same text whatever tree the logits came from.
         """
-        return int(pick(distribution(logits, self.config).cumsum(-1), self.number()))
+        return self.draw_from(self.law(logits))
+
+    def law(self, logits: Tensor) -> Tensor:
+        """(V,) chances that (V,) logits and the settings give."""
+        return distribution(logits, self.config)
+
+    def draw_from(self, chances: Tensor) -> int:
+        """A token from (V,) chances, by the next random number."""
+        return int(pick(chances.cumsum(-1), self.number()))
 
     def number(self) -> float:
         """The next random number, in [0, 1)."""

@@ -39,7 +39,7 @@ def test_a_wrong_rule_is_found(tiny_folder: Path, monkeypatch: pytest.MonkeyPatc
             return acceptance.Acceptance((1,), choose(1), False)
         return outcome
 
-    monkeypatch.setattr("propd.decoding.accept", keeps_too_much)
+    monkeypatch.setattr("propd.verification.accept", keeps_too_much)
     report = verify_lossless(engine, PROMPTS, ["medusa"], [1], 20, lambda _: None)
     assert report.different == 3
     assert all(d.position >= 1 for d in report.differences)

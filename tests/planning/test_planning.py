@@ -1,10 +1,16 @@
-"""Estimator, cost model, and the choice of size."""
+"""Estimator, calibration, and the choice of size."""
+
+from typing import Any, Literal
 
 import pytest
 
+from propd.core import CostTable, DecodingConfig, Milliseconds, SizeDecision, TokenTree
 from propd.planning.acceptance import AcceptanceEstimator, Calibration
-from propd.planning.cost import CostModel
-from propd.planning.planner import NO_DRAFTS, Drafts, DynamicPlanner
+from propd.planning.cost import CurveCost, FrozenCost, LineCost, Work
+from propd.planning.drafts import NO_DRAFTS, Drafts
+from propd.planning.feedback import Feedback, RowFeedback
+from propd.planning.planner import DynamicPlanner, Outlook
+from propd.tree.growth import grow
 
 TABLE = [[0.5, 0.1, 0.05], [0.3, 0.1, 0.05]]
 
@@ -32,25 +38,6 @@ def test_the_estimator_does_not_touch_its_prior() -> None:
     assert prior == ((0.5, 0.1),)
 
 
-def test_the_line_goes_through_exact_points() -> None:
-    base, slope = CostModel({0: 10.0, 8: 14.0, 16: 18.0}).coefficients()
-    assert (base, slope) == pytest.approx((10.0, 0.5))
-
-
-def test_recent_sizes_weigh_more() -> None:
-    """After the machine has slowed down, the sizes seen since then carry the line."""
-    cost = CostModel({0: 10.0, 63: 20.0})
-    for _ in range(200):
-        cost.observe(8, 40.0)
-    base, slope = cost.coefficients()
-    assert base + 8 * slope == pytest.approx(40, abs=5)
-
-
-def test_the_slope_is_never_negative() -> None:
-    """Noise may make a larger tree look cheaper; believing it would grow trees without end."""
-    assert CostModel({0: 20.0, 8: 10.0}).coefficients()[1] == 0.0
-
-
 def test_boastful_heads_are_corrected() -> None:
     """Heads trained on other text claim too much; trees sized by their word would be too large."""
     calibration = Calibration(2)
@@ -68,26 +55,42 @@ def test_modest_heads_never_become_certain() -> None:
     assert calibration.corrected([[0.9, 0.1]])[0][0] == 0.99
 
 
-def planner(costs: dict[int, float], table: list[list[float]] = TABLE) -> DynamicPlanner:
-    return DynamicPlanner(AcceptanceEstimator(table), CostModel(costs), max_nodes=63)
+def planner(
+    slope: float,
+    table: list[list[float]] = TABLE,
+    base: float = 10.0,
+    prunes: Literal["never", "always", "pays"] = "never",
+    **settings: Any,
+) -> DynamicPlanner:
+    """A step of n nodes takes base + slope * n milliseconds."""
+    late = ((1, base), (101, base + 100 * slope))
+    cost = FrozenCost(CurveCost(CostTable((), ((1, 0.0),), ((1, 0.5),), late)))
+    return DynamicPlanner(AcceptanceEstimator(table), cost, DecodingConfig(**settings), prunes)
+
+
+def plan(
+    planner: DynamicPlanner, deepest: tuple[int, ...] = (9,), drafts: list[Drafts] | None = None
+) -> tuple[list[TokenTree], SizeDecision]:
+    outlook = Outlook(deepest)
+    wanted = planner.wants_drafts(outlook)
+    return planner.plan(outlook, drafts if drafts and wanted else [NO_DRAFTS] * len(deepest))
 
 
 def test_free_nodes_make_large_trees_and_dear_ones_small() -> None:
-    sizes = [
-        planner({0: 10.0, 10: 10.0 + price}).plan([NO_DRAFTS], [9])[0][0].size
-        for price in (0.0, 3.0, 30.0)
-    ]
+    sizes = [plan(planner(price))[0][0].size for price in (0.0, 0.3, 3.0)]
     assert sizes[0] > sizes[1] > sizes[2]
 
 
-def test_useless_heads_lead_to_plain_decoding() -> None:
-    """Size 0 is a legal choice: trees that are never accepted must not be paid for."""
-    [tree], decision = planner({0: 10.0, 10: 12.0}, [[0.001] * 3] * 2).plan([NO_DRAFTS], [9])
+def test_useless_heads_lead_to_plain_decoding_without_drafting() -> None:
+    """Size 0 is a legal choice, and then the heads do not even run: neither is to be paid for."""
+    useless = planner(0.2, [[0.001] * 3] * 2)
+    assert not useless.wants_drafts(Outlook((9,)))
+    [tree], decision = useless.plan(Outlook((9,)), [NO_DRAFTS])
     assert tree.size == decision.chosen == 0
 
 
 def test_the_choice_is_the_best_ratio() -> None:
-    _, decision = planner({0: 10.0, 10: 12.0}).plan([NO_DRAFTS], [9])
+    _, decision = plan(planner(0.2))
     ratio = [
         length / time
         for length, time in zip(decision.expected_lengths, decision.estimated_ms, strict=True)
@@ -97,33 +100,68 @@ def test_the_choice_is_the_best_ratio() -> None:
 
 
 def test_expected_length_is_one_plus_the_values() -> None:
-    [tree], decision = planner({0: 10.0, 10: 10.0}).plan([NO_DRAFTS], [9])
+    [tree], decision = plan(planner(0.0))
     assert decision.expected_lengths[-1] == pytest.approx(sum(tree.values))
 
 
 def test_no_tree_is_deeper_than_the_text_can_grow() -> None:
     for deepest in (0, 1, 2):
-        [tree], _ = planner({0: 10.0, 10: 10.0}).plan([NO_DRAFTS], [deepest])
+        [tree], _ = plan(planner(0.0), (deepest,))
         assert max(tree.depths) <= deepest
+
+
+def contextual(slope: float) -> DynamicPlanner:
+    return planner(slope, [[0.5, 0.1, 0.1]], values="contextual")
 
 
 def test_contextual_values_follow_the_heads() -> None:
     """The tree of a step in which head 1 is sure differs from one in which it is not."""
-    sure = Drafts(((1, 2),), ((1, 2),), ((0.95, 0.01),))
-    unsure = Drafts(((1, 2),), ((1, 2),), ((0.2, 0.19),))
-    costs = CostModel({0: 10.0, 10: 14.0})
-    contextual = DynamicPlanner(AcceptanceEstimator([[0.5, 0.1]]), costs, 63, values="contextual")
-    assert contextual.plan([sure], [9])[0][0].size == 1
-    assert contextual.plan([unsure], [9])[0][0].size == 2
+    sure = Drafts(((1, 2, 3),), ((1, 2, 3),), ((0.95, 0.01, 0.01),))
+    unsure = Drafts(((1, 2, 3),), ((1, 2, 3),), ((0.3, 0.29, 0.01),))
+    assert plan(contextual(0.4), drafts=[sure])[0][0].size == 1
+    assert plan(contextual(0.4), drafts=[unsure])[0][0].size == 2
 
 
 def test_rows_share_the_budget_by_value() -> None:
     """A row whose heads are unsure yields its nodes to one whose next node is worth more."""
     rich = Drafts(((1, 2, 3),), ((1, 2, 3),), ((0.4, 0.3, 0.2),))
     poor = Drafts(((1, 2, 3),), ((1, 2, 3),), ((0.02, 0.01, 0.01),))
-    costs = CostModel({0: 10.0, 10: 14.0})
-    contextual = DynamicPlanner(AcceptanceEstimator([[0.5, 0.1]]), costs, 63, values="contextual")
-    trees, decision = contextual.plan([rich, poor], [9, 9])
-    assert [tree.size for tree in trees] == [3, 1]
-    assert decision.chosen == 4
+    trees, decision = plan(contextual(0.3), (9, 9), [rich, poor])
+    assert [tree.size for tree in trees] == [3, 0]
+    assert decision.chosen == 3
     assert decision.expected_lengths[0] == 2.0  # each row writes at least one token
+
+
+def test_a_row_near_its_end_leaves_its_nodes_to_others() -> None:
+    trees, decision = plan(planner(0.1), (0, 9))
+    assert trees[0].size == 0
+    assert trees[1].size == decision.chosen > 0
+    assert decision.reason == "end"
+
+
+def test_pruning_is_used_where_it_pays() -> None:
+    """Dear nodes of which an early head cuts two thirds: prune, and grow more. Free nodes: not."""
+    wide = [[0.25, 0.22, 0.2]]
+    dear, free = (planner(price, wide, prunes="pays") for price in (2.4, 0.0))
+    for one in (dear, free):
+        for _ in range(200):
+            one.learn(PRUNED)
+    assert plan(dear)[1].prunes
+    assert not plan(free)[1].prunes
+    assert plan(dear)[1].chosen > plan(planner(2.4, wide))[1].chosen
+
+
+PRUNED = Feedback(
+    Work(1, 4, 2, pruned=True),
+    Milliseconds(),
+    (RowFeedback(grow([[0.25, 0.22, 0.2]], 3), (True, False, True, False), True, (), (), (True,),
+                 (0.9,)),),
+)  # fmt: skip
+"""Three nodes at depth 1; the early head left one, the true one."""
+
+
+def test_the_line_of_the_paper_is_told() -> None:
+    cost = LineCost({0: 10.0, 10: 12.0})
+    dynamic = DynamicPlanner(AcceptanceEstimator(TABLE), cost, DecodingConfig())
+    assert plan(dynamic)[1].cost_coefficients == pytest.approx((10.0, 0.2))
+    assert plan(planner(0.2))[1].cost_coefficients == ()

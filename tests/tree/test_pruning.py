@@ -2,11 +2,14 @@
 
 import torch
 
-from propd.tree.pruning import prune_top_k
+from propd.planning.budget import Budget
+from propd.planning.cost import LineCost
+from propd.tree.pruning import EarlyView, Pruning, Threshold, TopK, look, prune
 from propd.tree.topology import inner_nodes
 
 # root 0 with children 1 (token 4), 2 (token 1); 1 has child 3 (token 0); 2 has child 4 (token 2)
 PARENTS = (-1, 0, 0, 1, 2)
+DEPTHS = (0, 1, 1, 2, 2)
 IDS = (0, 4, 1, 0, 2)
 LOGITS = torch.tensor(
     [
@@ -17,30 +20,34 @@ LOGITS = torch.tensor(
 )
 
 
+def top_k(parents: tuple[int, ...], ids: tuple[int, ...], logits: torch.Tensor, k: int) -> Pruning:
+    view = EarlyView(parents, (0,) * len(ids), (1.0,) * len(ids), *look(parents, ids, logits))
+    return prune(view, TopK(k).keep(view))
+
+
+def view(probabilities: tuple[float | None, ...]) -> EarlyView:
+    return EarlyView(PARENTS, DEPTHS, (1.0,) * 5, (None,) * 5, probabilities)
+
+
 def test_a_child_outside_its_parents_top_k_goes_with_its_sub_tree() -> None:
     """Node 2 is fourth; node 4 is the best of its parent and goes with it."""
-    pruning = prune_top_k(PARENTS, IDS, LOGITS, top_k=2)
+    pruning = top_k(PARENTS, IDS, LOGITS, 2)
     assert pruning.ranks == (None, 0, 3, 4, 0)
-    assert pruning.alive == (
-        True,
-        True,
-        False,
-        False,
-        False,
-    )
+    assert pruning.alive == (True, True, False, False, False)
 
 
 def test_a_wide_cut_keeps_everything() -> None:
-    assert prune_top_k(PARENTS, IDS, LOGITS, top_k=5).alive == (True,) * 5
+    assert top_k(PARENTS, IDS, LOGITS, 5).alive == (True,) * 5
 
 
 def test_the_root_is_never_pruned() -> None:
     """Progress: with everything else gone, a step still writes the model's own next token."""
-    assert prune_top_k(PARENTS, (0, 0, 0, 0, 0), LOGITS, top_k=1).alive == (True,) + (False,) * 4
+    assert top_k(PARENTS, (0, 0, 0, 0, 0), LOGITS, 1).alive == (True,) + (False,) * 4
+    assert prune(view((None,) * 5), [False] * 5).alive == (True,) + (False,) * 4
 
 
 def test_probabilities_are_those_of_the_early_head() -> None:
-    told = prune_top_k(PARENTS, IDS, LOGITS, top_k=2).probabilities
+    _, told = look(PARENTS, IDS, LOGITS)
     assert told[0] is None
     expected = LOGITS.softmax(-1)[[0, 0, 1, 2], [4, 1, 0, 2]]
     assert torch.allclose(torch.tensor(told[1:]), expected)
@@ -55,6 +62,33 @@ def test_two_trees_in_a_row_are_pruned_each_by_itself() -> None:
     parents = (*PARENTS, -1, 5, 5)
     ids = (*IDS, 0, 2, 3)
     logits = torch.cat([LOGITS, torch.tensor([[0.0, 0.0, 1.0, 2.0, 9.0]])])
-    pruning = prune_top_k(parents, ids, logits, top_k=2)
+    pruning = top_k(parents, ids, logits, 2)
     assert pruning.alive == (True, True, False, False, False, True, False, True)
     assert pruning.ranks == (None, 0, 3, 4, 0, None, 2, 1)
+
+
+def test_the_threshold_cuts_improbable_children_with_their_sub_trees() -> None:
+    """Node 4 is likely after node 2 and goes, because node 2 is not."""
+    seen = view((None, 0.5, 0.05, 0.1, 0.9))
+    assert prune(seen, Threshold(0.1).keep(seen)).alive == (True, True, False, True, False)
+
+
+def test_the_budget_keeps_the_paths_that_pay() -> None:
+    """At 10 ms + 1 ms a node: 0.5 for a node pays (1.5 / 15 > 1 / 14), 0.02 does not."""
+    seen = view((None, 0.5, 0.02, 0.4, 0.9))
+    budget = Budget(_late_costs(10.0, 1.0), depths=2)
+    assert budget.keep(seen) == [True, True, False, True, False]
+
+
+def test_the_budget_of_a_costly_machine_is_small() -> None:
+    seen = view((None, 0.5, 0.02, 0.4, 0.9))
+    kept = [sum(Budget(_late_costs(10.0, ms), 2).keep(seen)) for ms in (0.0, 3.0, 30.0)]
+    assert kept == [5, 2, 1]
+
+
+def _late_costs(base: float, slope: float) -> LineCost:
+    class Late(LineCost):
+        def estimate(self, work):  # type: ignore[no-untyped-def]
+            return base + slope * work.late
+
+    return Late()

@@ -1,0 +1,97 @@
+"""Does the dynamic size hold its promise? Fixed sizes and the dynamic one, side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from propd.core import DecodingConfig, StepEvent
+from propd.engine import Engine
+from propd.methods import check_heads, method_settings
+from propd.planning.planner import FixedPlanner
+from propd.tree.growth import grow, prefix
+
+FIXED = (0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
+
+
+@dataclass(frozen=True)
+class SizeResult:
+    """What one way to choose the size wrote at one batch size; prefills left out."""
+
+    rows: int
+    size: int | None
+    """Nodes a row; None: chosen in every step."""
+    tokens: int
+    milliseconds: float
+    drafted: int
+    """Nodes, all rows and steps together."""
+    steps: int
+    """Steps, counted once for each row in them."""
+
+    @property
+    def tokens_per_second(self) -> float:
+        """All rows together."""
+        return 1000 * self.tokens / self.milliseconds if self.milliseconds else 0.0
+
+
+def compare_sizes(
+    engine: Engine,
+    prompts: Sequence[str],
+    rows: int,
+    config: DecodingConfig,
+    rounds: int,
+    report: Callable[[str], None],
+) -> list[SizeResult]:
+    """Fixed sizes and the dynamic one on the same groups of prompts, interleaved.
+
+    config: its method must be a dynamic one. The first round is a warm-up and not counted. Fixed
+    trees are grown from the accuracies that training measured; the dynamic method comes last.
+    """
+    method = method_settings(config.method)
+    heads = check_heads(method, engine.heads.config if engine.heads else None)
+    most = grow(heads.acceptance_table, max(FIXED))
+    engine.warm_up(rows)
+    sizes = [*(n for n in FIXED if rows * (n + 1) <= 256), None]
+    told: dict[int | None, list[StepEvent]] = {size: [] for size in sizes}
+    for turn in range(rounds + 1):
+        # groups are shifted and the order turned, so that no size always meets the same neighbours
+        group = [prompts[(turn * rows + place) % len(prompts)] for place in range(rows)]
+        for size in sizes if turn % 2 else sizes[::-1]:
+            fixed = None if size is None else FixedPlanner(prefix(most, size), method.pruning)
+            events = engine.stream_batch(group, config, planner=fixed)
+            decoded = [event for event in events if event.kind == "decode"]
+            told[size] += decoded if turn else []
+        report(f"batch {rows}: round {turn}/{rounds}")
+    return [_sum_up(rows, size, events) for size, events in told.items()]
+
+
+def _sum_up(rows: int, size: int | None, events: Iterable[StepEvent]) -> SizeResult:
+    events = list(events)
+    return SizeResult(
+        rows=rows,
+        size=size,
+        tokens=sum(len(event.token_ids) for event in events),
+        # each row of a step carries the time of the whole step
+        milliseconds=sum(event.milliseconds.total / event.rows for event in events),
+        drafted=sum(event.drafted for event in events),
+        steps=len(events),
+    )
+
+
+def sizes_table(results: Sequence[SizeResult]) -> str:
+    """A Markdown table with a line for each batch size; speeds are ratios to the best fixed one."""
+    lines = [
+        "| batch | best fixed nodes a row | dynamic / best fixed | dynamic nodes a row | "
+        "plain / best fixed | dynamic / plain |",
+        "| --- |" + " --- |" * 5,
+    ]
+    for rows in sorted({r.rows for r in results}):
+        *fixed, dynamic = [r for r in results if r.rows == rows]
+        best = max(fixed, key=lambda r: r.tokens_per_second)
+        speeds = [r.tokens_per_second for r in (dynamic, best, fixed[0])]
+        lines.append(
+            f"| {rows} | {best.size} | {speeds[0] / speeds[1]:.3f} | "
+            f"{dynamic.drafted / max(dynamic.steps, 1):.1f} | {speeds[2] / speeds[1]:.3f} | "
+            f"{speeds[0] / speeds[2]:.3f} |"
+        )
+    return "\n".join(lines)

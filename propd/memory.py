@@ -1,0 +1,60 @@
+"""Memory of a run: known before it starts, refused if it does not fit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import psutil
+import torch
+
+from propd.errors import InvalidRequest
+from propd.models.backbone import Backbone
+
+CGROUP = Path("/sys/fs/cgroup")
+RESERVE = 0.9
+"""Share of the free memory that a run may plan with."""
+
+
+def needed_bytes(backbone: Backbone, rows: int, slots: int, nodes: int) -> int:
+    """What a session allocates: the cache, and the largest step's logits and hidden states.
+
+    rows of ``slots`` tokens each; steps of at most ``nodes`` nodes a row, the root included.
+    """
+    size = backbone.embedding.element_size()
+    heads = backbone.kv_heads * backbone.head_size
+    cache = 2 * backbone.layer_count * rows * slots * heads * size
+    # logits once in the model's dtype and once in float32; hidden states are small beside them
+    step = rows * nodes * (backbone.vocabulary_size + 8 * backbone.hidden_size) * (size + 4)
+    return cache + step
+
+
+def available_bytes(device: torch.device) -> int:
+    """Free memory of the device; on a CPU also within the limit of the container."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    free = int(psutil.virtual_memory().available)
+    return free if (left := _container_bytes()) is None else min(free, left)
+
+
+def check_memory(backbone: Backbone, rows: int, slots: int, nodes: int) -> None:
+    """Refuse a run whose cache and largest step do not fit into the free memory."""
+    needed = needed_bytes(backbone, rows, slots, nodes)
+    free = int(available_bytes(backbone.device) * RESERVE)
+    if needed > free:
+        raise InvalidRequest(
+            f"The run needs {needed / 1e9:,.1f} GB of memory for {rows} rows of {slots:,} tokens "
+            f"and {free / 1e9:,.1f} GB are free; ask for fewer rows, a shorter prompt or fewer "
+            "new tokens."
+        )
+
+
+def _container_bytes() -> int | None:
+    """What a control group (version 2) leaves free; None without a limit."""
+    try:
+        limit = (CGROUP / "memory.max").read_text().strip()
+        used = int((CGROUP / "memory.current").read_text())
+        stat = dict(line.split() for line in (CGROUP / "memory.stat").read_text().splitlines())
+        cached = int(stat.get("inactive_file", 0))  # given back when somebody asks for memory
+    except (OSError, ValueError):
+        return None
+    return None if limit == "max" else max(0, int(limit) - used + cached)

@@ -1,0 +1,56 @@
+"""The pruning rule `budget`: keep as many nodes as pay for their time (ours).
+
+Cost-aware re-ranking: after the early layers each node's path has a probability under the early
+head. The best M nodes stay, and M maximises expected acceptance length over expected step time, in
+which the time already spent counts too. The same question as the tree's size, asked again with
+better knowledge.
+"""
+
+from __future__ import annotations
+
+from itertools import accumulate
+
+from propd.planning.acceptance import Calibration
+from propd.planning.cost import CostModel, Work
+from propd.planning.feedback import Feedback
+from propd.tree.pruning import EarlyView
+
+
+class Budget:
+    """Keeps the nodes most probable along their whole path; owned by one decoding session."""
+
+    name = "budget"
+
+    def __init__(self, cost: CostModel, depths: int) -> None:
+        self.cost = cost
+        self.calibration = Calibration(depths)
+
+    def keep(self, view: EarlyView) -> list[bool]:
+        """(T,); a child is never more probable than its parent, so its parent stays with it."""
+        chances: list[float] = []
+        for parent, depth, chance in zip(
+            view.parents, view.depths, view.probabilities, strict=True
+        ):
+            honest = 1.0 if chance is None else min(0.99, self.calibration.ratio(depth) * chance)
+            chances.append(honest * (chances[parent] if parent >= 0 else 1.0))
+        order = sorted(range(len(chances)), key=lambda node: -chances[node])
+        rows = view.parents.count(-1)
+        lengths = list(accumulate(chances[node] for node in order))
+        best = max(
+            range(rows, len(order) + 1),
+            key=lambda m: (
+                lengths[m - 1]
+                / self.cost.estimate(Work(rows, len(order), m, view.past, pruned=True))
+            ),
+        )
+        kept = set(order[:best])
+        return [node in kept for node in range(len(order))]
+
+    def learn(self, feedback: Feedback) -> None:
+        """How far the early head's probabilities can be trusted, depth by depth."""
+        for row in feedback.rows:
+            for depth, (survived, claimed) in enumerate(
+                zip(row.survived, row.early_claimed, strict=True), start=1
+            ):
+                if claimed > 0:
+                    self.calibration.observe(depth, survived is not None, claimed)

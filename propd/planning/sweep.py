@@ -1,0 +1,152 @@
+"""A short measured sweep over tree sizes, so that the first size choice is not a guess."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from propd.core import CostTable, Points, SizeDecision, TokenTree
+from propd.decoding import DecodingSession
+from propd.planning.cost import Work
+from propd.planning.drafts import Drafts
+from propd.planning.feedback import Feedback
+from propd.planning.planner import Outlook, Planner
+from propd.tree.growth import grow, prefix
+from propd.tree.topology import limit_depth
+
+SIZES = (0, 1, 3, 7, 11, 15, 23, 31, 47, 63)
+"""Nodes a row: with the root, numbers of tokens at which kernels change their step."""
+MOST_TOKENS = 256
+"""In the pass; larger ones follow the last slope."""
+ROUNDS = (False, False, True, False)
+"""Whether a round prunes. The first one warms caches and kernels up and is not counted."""
+FAR = 1024
+"""Tokens of past for the measurement of what a past costs."""
+
+
+class SweepPlanner:
+    """Runs the sizes it is told and keeps what each took."""
+
+    def __init__(self, chances: Sequence[Sequence[float]], max_nodes: int) -> None:
+        self.max_nodes = max_nodes
+        self._tree = grow(chances, max_nodes)
+        self.size, self.prunes = 0, False
+        self.seen: list[Feedback] = []
+
+    def wants_drafts(self, outlook: Outlook) -> bool:
+        """For every tree above the root."""
+        return self.size > 0
+
+    def plan(
+        self, outlook: Outlook, drafts: Sequence[Drafts]
+    ) -> tuple[list[TokenTree], SizeDecision]:
+        """The tree of the size that is to be measured, for every row."""
+        trees = [limit_depth(prefix(self._tree, self.size), depth) for depth in outlook.deepest]
+        total = sum(tree.size for tree in trees)
+        return trees, SizeDecision((total,), (), (), total, "fixed", prunes=self.prunes)
+
+    def learn(self, feedback: Feedback) -> None:
+        """Keep it."""
+        self.seen.append(feedback)
+
+
+def measure_costs(
+    open_session: Callable[[Planner], DecodingSession],
+    chances: Sequence[Sequence[float]],
+    max_nodes: int,
+    prompt: Sequence[int],
+) -> CostTable:
+    """Run a sweep and tell what each segment of a step took.
+
+    open_session: a session for a planner, its rows free, that ignores end tokens, prunes, and has
+    room for the prompt, `FAR` tokens and as many tokens as the sweep may write.
+    """
+    planner = SweepPlanner(chances, max_nodes)
+    session = open_session(planner)
+    rows = session.max_rows
+    for number in range(rows):
+        session.join(number, prompt)
+    sizes = [n for n in SIZES if n <= max_nodes and (n == 0 or rows * (n + 1) <= MOST_TOKENS)]
+    for number, planner.prunes in enumerate(ROUNDS):
+        if number == 1:
+            planner.seen.clear()
+        for planner.size in sizes:
+            session.step()
+    near, planner.prunes = list(planner.seen), False
+    far = _jump(session)
+    planner.seen.clear()
+    for planner.size in (0, sizes[-1], 0, sizes[-1]):
+        session.step()
+    row_ms, token_ms = _price_of_past(near, planner.seen, far)
+    session.close()
+    return CostTable(
+        draft=_least(near, lambda w: w.rows, lambda f: f.spent.draft, lambda w: w.drafted),
+        early=_least(near, lambda w: w.early, lambda f: f.spent.grow + f.spent.early),
+        prune=_least(near, lambda w: w.early, lambda f: f.spent.prune, lambda w: w.pruned),
+        late=_least(near, lambda w: w.late, _late),
+        past_row_ms=row_ms,
+        past_token_ms=token_ms,
+    )
+
+
+def steps_of_a_sweep() -> int:
+    """Steps that a sweep runs at most."""
+    return len(ROUNDS) * len(SIZES) + 4
+
+
+def join_tables(one: CostTable, other: CostTable) -> CostTable:
+    """Points of both; where both have one, the other's."""
+    names = "draft", "early", "prune", "late"
+    points: dict[str, Any] = {
+        name: tuple(sorted({**dict(getattr(one, name)), **dict(getattr(other, name))}.items()))
+        for name in names
+    }
+    return replace(other, **points)
+
+
+def _late(feedback: Feedback) -> float:
+    return feedback.spent.late + feedback.spent.verify + feedback.spent.commit
+
+
+def _least(
+    seen: Sequence[Feedback],
+    count: Callable[[Work], int],
+    milliseconds: Callable[[Feedback], float],
+    counts: Callable[[Work], bool] = lambda work: True,
+) -> Points:
+    """The least time by count: other work on the machine only ever adds."""
+    least: dict[int, float] = {}
+    for feedback in seen:
+        if counts(feedback.work):
+            at, spent = count(feedback.work), milliseconds(feedback)
+            least[at] = min(spent, least.get(at, spent))
+    return tuple(sorted(least.items()))
+
+
+def _jump(session: DecodingSession) -> int:
+    """Pretend that every row had a long past (the cache holds zeros there); how long."""
+    longest = max(session.cache.lengths)
+    room = session.cache.capacity - session.planner.max_nodes - 1
+    far = max(0, min(FAR, room - longest - 4 * (session.planner.max_nodes + 1)))
+    for slot, row in enumerate(session.rows):
+        session.cache.lengths[slot] += far
+        row.prompt_length += far
+    return far
+
+
+def _price_of_past(
+    near: Sequence[Feedback], distant: Sequence[Feedback], far: int
+) -> tuple[float, float]:
+    """(milliseconds for a row and token of past, for a token of the pass and token of past)."""
+    if far == 0:
+        return 0.0, 0.0
+    rows = near[0].work.rows
+
+    def layers(seen: Sequence[Feedback], tokens: int) -> float:
+        return min(f.spent.early + _late(f) for f in seen if f.work.late == f.work.early == tokens)
+
+    small, large = distant[0].work.early, distant[1].work.early
+    added = [(layers(distant, n) - layers(near, n)) / far for n in (small, large)]
+    token_ms = max(0.0, (added[1] - added[0]) / (large - small)) if large > small else 0.0
+    return max(0.0, (added[0] - token_ms * small) / rows), token_ms

@@ -1,0 +1,120 @@
+"""Requests decoded together, with their text: rows join, end and leave while others run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import replace
+from typing import Any
+
+from propd.core import StepEvent
+from propd.decoding import DecodingSession, Ends
+from propd.errors import InvalidRequest
+from propd.text import TextStream, TokenTexts
+
+
+class Session:
+    """An open decoding session; a context manager. `propd.engine.Engine.open` makes one.
+
+    Weights and heads are shared with other sessions and read-only; cache, estimators and trees are
+    this session's own and freed when it is closed.
+    """
+
+    def __init__(
+        self,
+        start: Callable[[Ends | None], DecodingSession],
+        tokenizer: Any,
+        token_text: TokenTexts,
+        encode: Callable[[str], list[int]],
+        stop: Sequence[str],
+    ) -> None:
+        self._tokenizer, self._token_text, self._encode = tokenizer, token_text, encode
+        self._stop, self._streams = tuple(stop), dict[int, TextStream]()
+        self._next = 0
+        self.decoding = start(self._push if stop else None)
+
+    @property
+    def rows(self) -> list[int]:
+        """Numbers of the rows that are being decoded."""
+        return [row.number for row in self.decoding.rows]
+
+    def join(self, prompt: str) -> StepEvent:
+        """Take a prompt in and read it. The event's ``row`` is the number of the new row."""
+        ids = self._encode(prompt)
+        return self._with_text(self._join(ids))
+
+    def step(self) -> list[StepEvent]:
+        """One pass for all rows: an event for each; rows that ended have left."""
+        events = [self._with_text(event) for event in self.decoding.step()]
+        for row in [row for row in self.decoding.rows if row.finish_reason]:
+            self.decoding.leave(row)
+        return events
+
+    def cancel(self, row: int) -> None:
+        """Let a row go before its end; what it has written stays with whoever has its events."""
+        found = next((r for r in self.decoding.rows if r.number == row), None)
+        if found is None:
+            raise InvalidRequest(f"Row {row} is not being decoded; the rows are {self.rows}.")
+        self.decoding.leave(found)
+        self._streams.pop(row, None)
+
+    def run(self, prompts: Sequence[Sequence[int]]) -> Iterator[StepEvent]:
+        """Decode prompts of token ids, as many at once as there are rows. Closing it cancels."""
+        self._streams |= {number: self._stream() for number in range(len(prompts))}
+        self._next = max(self._next, len(prompts))
+        with closing(self.decoding.run(prompts)) as events:  # type: ignore[type-var]
+            for event in events:
+                yield self._with_text(event)
+
+    def check_integrity(self) -> None:
+        """Raise if the session's cache and rows disagree."""
+        self.decoding.check_integrity()
+
+    def close(self) -> None:
+        """Free the cache; cancels what still runs. May be called twice."""
+        self.decoding.close()
+        self._streams.clear()
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def _join(self, ids: list[int]) -> StepEvent:
+        number = self._next
+        self._streams[number] = self._stream()
+        try:
+            event = self.decoding.join(number, ids)
+        except BaseException:
+            del self._streams[number]
+            raise
+        self._next += 1
+        return event
+
+    def _stream(self) -> TextStream:
+        return TextStream(self._tokenizer, self._stop)
+
+    def _push(self, row: int, token_ids: Sequence[int]) -> int | None:
+        return self._streams[row].push(token_ids)
+
+    def _with_text(self, event: StepEvent) -> StepEvent:
+        """Add the texts. With stop strings the stream has the tokens already."""
+        stream, name = self._streams[event.row], self._token_text
+        if not self._stop:
+            stream.push(event.token_ids)
+        if event.finish_reason:
+            if event.finish_reason != "stop":
+                stream.flush()
+            del self._streams[event.row]
+        pieces = stream.take()
+        nodes = tuple(
+            replace(
+                node,
+                text=name(node.token_id),
+                choice_text="" if node.choice_id is None else name(node.choice_id),
+            )
+            for node in event.nodes
+        )
+        bonus = event.bonus and replace(event.bonus, text=name(event.bonus.token_id))
+        return replace(event, nodes=nodes, bonus=bonus, pieces=pieces, text="".join(pieces))

@@ -1,0 +1,108 @@
+"""Curves, the paper's line, and what they are asked."""
+
+import pytest
+
+from propd.core import CostTable, Milliseconds
+from propd.planning.cost import CurveCost, FrozenCost, LineCost, Work
+from propd.planning.curve import Curve, monotone
+
+TABLE = CostTable(
+    draft=((1, 2.0),),
+    early=((1, 4.0), (8, 4.0), (16, 8.0)),
+    prune=((1, 1.0), (16, 2.5)),
+    late=((1, 30.0), (8, 30.0), (16, 50.0)),
+    past_row_ms=0.01,
+    past_token_ms=0.001,
+)
+
+
+def spent(total: float) -> Milliseconds:
+    return Milliseconds(late=total)
+
+
+def test_neighbours_that_fall_are_pooled() -> None:
+    assert monotone([1.0, 3.0, 2.0, 4.0]) == [1.0, 2.5, 2.5, 4.0]
+    assert monotone([3.0, 2.0, 1.0]) == [2.0, 2.0, 2.0]
+
+
+def test_a_curve_is_flat_then_steps_up_and_goes_on() -> None:
+    """Verification costs the same for a while; a straight line cannot say so."""
+    curve = Curve(((1, 30.0), (8, 30.0), (16, 50.0)))
+    assert [curve(n) for n in (0, 1, 5, 8, 12, 16, 24)] == [30, 30, 30, 30, 40, 50, 70]
+
+
+def test_a_curve_learns_between_its_points() -> None:
+    curve = Curve(((0, 10.0), (10, 20.0)))
+    curve.learn(5, 25.0, rate=0.5)  # 10 above what it said: half of half of it to each side
+    assert curve(5) == pytest.approx(17.5)
+    curve.learn(20, 50.0, rate=0.5)
+    assert curve(20) == 50.0
+
+
+def test_pruning_pays_in_the_late_segment() -> None:
+    """16 tokens of which 8 survive: the late layers cost what 8 cost, and the early head's time."""
+    cost = CurveCost(TABLE)
+    assert cost.estimate(Work(1, 16, 16)) == pytest.approx(2 + 8 + 50)
+    assert cost.estimate(Work(1, 16, 8, pruned=True)) == pytest.approx(2 + 8 + 2.5 + 30)
+
+
+def test_plain_decoding_pays_for_no_draft() -> None:
+    assert CurveCost(TABLE).estimate(Work(1, 1, 1)) == pytest.approx(4 + 30)
+
+
+def test_past_and_rows_count() -> None:
+    cost = CurveCost(TABLE)
+    near = cost.estimate(Work(2, 2, 2))
+    assert cost.estimate(Work(2, 2, 2, past=100)) == pytest.approx(near + 100 * (0.02 + 0.002))
+
+
+def test_a_slower_machine_scales_every_size() -> None:
+    """Seeing one size slow down must not make the others look cheap."""
+    cost = CurveCost(TABLE)
+    works = [Work(1, 1, 1), Work(1, 16, 16)]
+    before = [cost.estimate(work) for work in works]
+    for _ in range(200):
+        cost.observe(works[0], Milliseconds(early=8.0, late=60.0))
+    after = [cost.estimate(work) for work in works]
+    assert [b / a for a, b in zip(before, after, strict=True)] == pytest.approx([2, 2], rel=0.1)
+
+
+def test_the_shape_is_learned_too() -> None:
+    """Late layers that cost three times as much at 16 tokens as recorded, and the same at 1."""
+    cost = CurveCost(TABLE)
+    for _ in range(300):
+        cost.observe(Work(1, 1, 1), Milliseconds(early=4.0, late=30.0))
+        cost.observe(Work(1, 16, 16), Milliseconds(draft=2.0, early=8.0, late=150.0))
+    ratio = cost.estimate(Work(1, 16, 16)) / cost.estimate(Work(1, 1, 1))
+    assert ratio == pytest.approx(160 / 34, rel=0.1)
+
+
+def test_a_frozen_model_learns_nothing() -> None:
+    cost = FrozenCost(CurveCost(TABLE))
+    before = cost.estimate(Work(1, 8, 8))
+    cost.observe(Work(1, 8, 8), spent(1000.0))
+    assert cost.estimate(Work(1, 8, 8)) == before
+
+
+def test_the_line_goes_through_exact_points() -> None:
+    base, slope = LineCost({0: 10.0, 8: 14.0, 16: 18.0}).coefficients()
+    assert (base, slope) == pytest.approx((10.0, 0.5))
+
+
+def test_recent_sizes_weigh_more() -> None:
+    """After the machine has slowed down, the sizes seen since then carry the line."""
+    cost = LineCost({0: 10.0, 63: 20.0})
+    for _ in range(200):
+        cost.observe(Work(1, 9, 9), spent(40.0))
+    base, slope = cost.coefficients()
+    assert base + 8 * slope == pytest.approx(40, abs=5)
+
+
+def test_the_slope_is_never_negative() -> None:
+    """Noise may make a larger tree look cheaper; believing it would grow trees without end."""
+    assert LineCost({0: 20.0, 8: 10.0}).coefficients()[1] == 0.0
+
+
+def test_the_line_begins_with_the_table() -> None:
+    line = LineCost.from_table(TABLE, pruned=False)
+    assert line.means == {0: 34.0, 7: 36.0, 15: 60.0}

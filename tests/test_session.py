@@ -1,0 +1,214 @@
+"""Open sessions, as a researcher or a server uses them: join, step, cancel, close."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import propd
+from propd import DecodingConfig, InvalidRequest, memory
+
+
+@pytest.fixture(scope="module")
+def engine(tiny_folder: Path) -> propd.Engine:
+    return propd.load(str(tiny_folder), heads=str(tiny_folder / "heads"))
+
+
+def finish(session: propd.Session) -> dict[int, list[int]]:
+    """Step until nobody is left; the tokens by row."""
+    tokens: dict[int, list[int]] = {}
+    while session.rows:
+        for event in session.step():
+            tokens.setdefault(event.row, []).extend(event.token_ids)
+        session.check_integrity()
+    return tokens
+
+
+def test_rows_join_and_leave_at_any_step(engine: propd.Engine) -> None:
+    prompts = ["one", "second", "a third"]
+    alone = [engine.generate(p, max_new_tokens=20).token_ids for p in prompts]
+    with engine.open(max_new_tokens=20, max_rows=2, longest_prompt=50) as session:
+        first = [session.join(prompts[0])]
+        late: list[int] = []
+        for _ in range(3):
+            late += [t for event in session.step() for t in event.token_ids]
+        first.append(session.join(prompts[1]))
+        with pytest.raises(InvalidRequest, match="All 2 rows are taken"):
+            session.join(prompts[2])
+        tokens = finish(session)
+        third = session.join(prompts[2])
+        tokens |= finish(session)
+    assert [e.row for e in (*first, third)] == [0, 1, 2]
+    assert (*first[0].token_ids, *late, *tokens[0]) == alone[0]
+    assert (*first[1].token_ids, *tokens[1]) == alone[1]
+    assert (*third.token_ids, *tokens[2]) == alone[2]
+
+
+def test_cancelling_a_row_leaves_the_others_alone(engine: propd.Engine) -> None:
+    expected = engine.generate("second", max_new_tokens=20).token_ids
+    with engine.open(max_new_tokens=20, max_rows=3, longest_prompt=20) as session:
+        events = [session.join(text) for text in ("one", "second", "third")]
+        session.step()[1]
+        tokens = list(events[1].token_ids)
+        session.cancel(0)
+        assert session.rows == [2, 1]
+        with pytest.raises(
+            InvalidRequest, match=r"Row 0 is not being decoded; the rows are \[2, 1"
+        ):
+            session.cancel(0)
+        written = finish(session)[1]
+    assert expected[-len(written) :] == tuple(written)
+    assert expected[0] == tokens[0]
+
+
+def test_a_closed_session_says_so(engine: propd.Engine) -> None:
+    session = engine.open(max_new_tokens=5)
+    session.join("abc")
+    session.close()
+    session.close()
+    for act in (session.step, lambda: session.join("abc"), session.check_integrity):
+        with pytest.raises(InvalidRequest, match="The session is closed; open a new one"):
+            act()
+    assert session.decoding.cache.keys.numel() == 0
+
+
+def test_a_broken_cache_is_noticed(engine: propd.Engine) -> None:
+    """The check must be able to fail."""
+    with engine.open(max_new_tokens=9, longest_prompt=9) as session:
+        session.join("abc")
+        session.check_integrity()
+        session.decoding.cache.lengths[0] += 1
+        with pytest.raises(RuntimeError, match=r"the cache holds \[4\] and the rows say \[3\]"):
+            session.check_integrity()
+        session.decoding.cache.lengths[0] -= 1
+        session.decoding.cache.values[2, 0, :, 1] = float("nan")
+        with pytest.raises(RuntimeError, match="not finite"):
+            session.check_integrity()
+
+
+def test_a_prompt_that_cannot_be_read_takes_no_place(engine: propd.Engine) -> None:
+    with engine.open(max_new_tokens=9, longest_prompt=9) as session:
+        for prompt in ("x" * 400, " "):
+            with pytest.raises(InvalidRequest):
+                session.join(prompt)
+        assert session.rows == []
+        session.check_integrity()
+        assert session.join("abc").row == 0
+
+
+def stops_of(text: str) -> list[str]:
+    """Stop strings of one, two and three characters from all over a text."""
+    return [text[i : i + n] for n in (1, 2, 3) for i in range(0, len(text) - n, 3)]
+
+
+@pytest.mark.parametrize("method", ["autoregressive", "bpd", "medusa", "propd"])
+def test_a_stop_string_ends_the_text_exactly(engine: propd.Engine, method: str) -> None:
+    """Wherever it stands: across tokens, in the middle of an accepted path, as the bonus."""
+    whole = engine.generate("abc", max_new_tokens=40).text
+    assert len(set(whole)) > 5
+    for stop in stops_of(whole):
+        run = engine.generate("abc", max_new_tokens=40, method=method, stop=("\x00", stop))
+        assert run.text == whole[: whole.index(stop)]
+        assert run.events[-1].finish_reason == "stop"
+        assert "".join(event.text for event in run.events) == run.text
+        plain = engine.generate("abc", max_new_tokens=40, method="autoregressive", stop=(stop,))
+        assert run.token_ids == plain.token_ids
+
+
+def test_a_stop_string_that_never_comes_changes_nothing(engine: propd.Engine) -> None:
+    whole = engine.generate("abc", max_new_tokens=30)
+    end = whole.text[-2:] + "never"  # its beginning stands at the very end, and is not swallowed
+    run = engine.generate("abc", max_new_tokens=30, stop=(end, "xyz!"))
+    assert (run.text, run.token_ids) == (whole.text, whole.token_ids)
+    assert run.events[-1].finish_reason == "length"
+
+
+def test_the_memory_of_a_run_is_known_before_it_starts(
+    engine: propd.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that does not fit must not die in its middle."""
+    backbone = engine.backbone
+    cache = backbone.new_cache(3, 100)
+    exact = cache.keys.nbytes + cache.values.nbytes
+    assert exact <= memory.needed_bytes(backbone, 3, 100, 1) < exact + 100_000
+    monkeypatch.setattr(memory, "available_bytes", lambda device: 100_000)
+    with pytest.raises(
+        InvalidRequest, match=r"The run needs .* GB of memory for 2 rows of .* free"
+    ):
+        engine.stream_batch(["abc", "de"], max_new_tokens=200)
+    with pytest.raises(InvalidRequest, match="for 32 rows of"):
+        engine.open(max_rows=32)
+
+
+def test_a_container_limit_counts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A Space shows the memory of its host; what it may use stands in the control group."""
+    (tmp_path / "memory.max").write_text("3000000\n")
+    (tmp_path / "memory.current").write_text("2500000\n")
+    (tmp_path / "memory.stat").write_text("anon 1\ninactive_file 400000\n")
+    monkeypatch.setattr(memory, "CGROUP", tmp_path)
+    assert memory.available_bytes(propd.load.__globals__["torch"].device("cpu")) == 900_000
+    (tmp_path / "memory.max").write_text("max\n")
+    assert memory._container_bytes() is None
+
+
+def test_a_recorded_cost_table_makes_a_run_repeat(engine: propd.Engine) -> None:
+    """Every size follows the table, not the clock: the same decisions on any machine."""
+    table = engine.measure_costs()
+
+    def decisions(**settings: object) -> list[object]:
+        run = engine.generate("abc", max_new_tokens=60, ignore_eos=True, **settings)
+        return [event.decision for event in run.events]
+
+    first, again = (decisions(cost_table=table) for _ in range(2))
+    assert first == again
+    assert all(d.reason != "explore" for d in first)  # type: ignore[attr-defined]
+    assert decisions() != first  # with the clock, estimates move from step to step
+
+
+def test_the_costs_of_a_batch_know_the_batch(engine: propd.Engine) -> None:
+    table = engine.measure_costs(rows=4)
+    assert [rows for rows, _ in table.draft] == [1, 4]
+    assert {4, 8, 16} <= {tokens for tokens, _ in table.early}
+
+
+@pytest.mark.parametrize("rule", ["topk", "threshold", "budget"])
+@pytest.mark.parametrize("when", ["always", "pays"])
+def test_every_pruning_rule_leaves_the_text_alone(
+    engine: propd.Engine, rule: str, when: str
+) -> None:
+    settings = {"prune_rule": rule, "prune_when": when, "prune_threshold": 0.02, "prune_top_k": 5}
+    plain = engine.generate("abc", max_new_tokens=60, method="autoregressive", ignore_eos=True)
+    for method in ("propd", "propd-static"):
+        run = engine.generate("abc", max_new_tokens=60, method=method, ignore_eos=True, **settings)
+        assert run.token_ids == plain.token_ids
+    assert {e.prune_rule for e in run.events[1:-5]} == {rule}
+    if rule != "budget":
+        assert 0 < run.stats.pruned < run.stats.drafted
+
+
+def test_typical_acceptance_is_reproducible_and_needs_a_temperature(engine: propd.Engine) -> None:
+    settings = {"temperature": 1.0, "acceptance": "typical", "seed": 3, "method": "medusa"}
+    one, again = (engine.generate("abc", max_new_tokens=40, **settings) for _ in range(2))
+    assert one.token_ids == again.token_ids
+    assert len(one.token_ids) == 40
+    with pytest.raises(InvalidRequest, match="Typical acceptance needs a temperature"):
+        engine.generate("abc", DecodingConfig(acceptance="typical"))
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"stop": "END"}, "The stop strings are no list"),
+        ({"stop": ("",)}, "A stop string has 0 characters"),
+        ({"stop": ("x",) * 17}, "There are 17 stop strings; give at most 16"),
+        ({"prune_rule": "luck"}, "The prune rule is 'luck'; use one of topk, threshold, budget"),
+        ({"prune_threshold": 2.0}, "The pruning threshold is 2.0"),
+        ({"values": None}, "The values is 'None'"),
+    ],
+)
+def test_bad_settings_get_one_sentence(
+    engine: propd.Engine, settings: dict[str, object], sentence: str
+) -> None:
+    with pytest.raises(InvalidRequest, match=sentence):
+        engine.stream("abc", **settings)
