@@ -415,8 +415,8 @@ def test_medusa_56_typical_acceptance_is_not_the_models_law() -> None:
     """There: a guess is kept when it is fairly likely, which is fast and draws from another law.
     (vllm#5015 took it over as an option.)
 
-    Here: the model's own draw decides, and the tree only saves the pass. The test that holds the
-    joint law of three tokens knows one from the other.
+    Here: unless typical acceptance is asked for, the model's own draw decides, and the tree only
+    saves the pass. The test that holds the joint law of three tokens knows one from the other.
     """
     config = DecodingConfig(temperature=1.0)
     assert p_of(favours_the_tree, config, TEXTS) < 1e-4 < p_of(exact, config, TEXTS)
