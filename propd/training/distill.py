@@ -1,0 +1,190 @@
+"""Self-distillation: the model writes the text that its heads are trained on.
+
+Heads must guess what this model would write, so nobody's text is better than its own (Medusa-1's
+self-distillation). Work goes in waves. A wave draws seed instructions, lets the model invent
+further ones after an open user turn, answers them all, and is saved as one shard; the answers are
+the passages that the next wave's instructions work on. A wave depends on the seed, its number and
+the shard before it only, so an interrupted run goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from propd.core import DecodingConfig
+from propd.engine import Engine
+from propd.errors import InvalidRequest
+from propd.training.seeds import Seed, draw_seed
+
+INVENTED = "invented"
+LONGEST_PROMPT = 1024
+OPEN_TURN = "\x00open turn\x00"
+
+
+@dataclass(frozen=True)
+class DistillPlan:
+    """What to write."""
+
+    tokens: int = 1_000_000
+    """Answer tokens to reach, all shards together."""
+    wave: int = 256
+    """Instructions a wave."""
+    rows: int = 16
+    """Sequences decoded together."""
+    answer_tokens: int = 192
+    """Tokens of an answer at most."""
+    invented: float = 0.3
+    """Share of instructions that the model writes itself."""
+    temperatures: tuple[float, ...] = (0.0, 0.0, 0.0, 0.7)
+    """Of the answers, in turn."""
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Answered:
+    """A finished sequence."""
+
+    kind: str
+    temperature: float
+    prompt: tuple[int, ...]
+    answer: tuple[int, ...]
+
+
+def distill(engine: Engine, folder: Path, plan: DistillPlan, report: Callable[[str], None]) -> None:
+    """Write shards into the folder until the plan's tokens are reached."""
+    folder.mkdir(parents=True, exist_ok=True)
+    _check_plan(folder / "plan.json", plan)
+    seen: set[str] = set()
+    tokens, passages = 0, list[str]()
+    number = 0
+    while tokens < plan.tokens:
+        path = folder / f"shard-{number:04d}.npz"
+        if not path.exists():
+            _write_wave(engine, path, number, plan, passages, seen, report)
+        with np.load(path, allow_pickle=False) as shard:
+            written = int((shard["total_len"] - shard["prompt_len"]).sum())
+            passages = [str(text) for text in shard["passages"]]
+            seen |= {str(text) for text in shard["instructions"]}
+        if not written:
+            raise InvalidRequest(f"{path} holds no answers; delete it and start again.")
+        tokens, number = tokens + written, number + 1
+        report(f"shard {number}: {tokens:,} of {plan.tokens:,} tokens")
+
+
+def _check_plan(path: Path, plan: DistillPlan) -> None:
+    """Shards of one folder belong to one plan; only its goal may grow."""
+    mine = {name: value for name, value in asdict(plan).items() if name != "tokens"}
+    text = json.dumps(mine, sort_keys=True)
+    if path.exists() and path.read_text() != text:
+        raise InvalidRequest(
+            f"{path.parent} holds shards of other settings; give another folder, or the same ones."
+        )
+    path.write_text(text)
+
+
+def _write_wave(
+    engine: Engine,
+    path: Path,
+    number: int,
+    plan: DistillPlan,
+    passages: Sequence[str],
+    seen: set[str],
+    report: Callable[[str], None],
+) -> None:
+    source = random.Random(f"{plan.seed}/{number}")
+    count = round(plan.wave * plan.invented)
+    seeds = [Seed(INVENTED, text) for text in _invent(engine, plan, source, count)]
+    seeds += [draw_seed(source, passages) for _ in range(plan.wave - count)]
+    fresh = {seed.text: seed for seed in seeds if seed.text not in seen}  # each only once
+    answered = [
+        answer
+        for place, temperature in enumerate(plan.temperatures)
+        for answer in _answer(
+            engine,
+            plan,
+            list(fresh.values())[place :: len(plan.temperatures)],
+            temperature,
+            source.randrange(2**30),
+        )
+    ]
+    _save(engine, path, answered, list(fresh))
+
+
+def _invent(engine: Engine, plan: DistillPlan, source: random.Random, count: int) -> Iterator[str]:
+    """Instructions that the model writes where a user would."""
+    opening = _open_turn(engine)
+    config = DecodingConfig(
+        method="autoregressive", max_new_tokens=96, temperature=0.9, top_p=0.95,
+        seed=source.randrange(2**30),
+    )  # fmt: skip
+    for ids in _run(engine, config, [opening] * count, plan.rows):
+        text = engine.tokenizer.decode(ids, skip_special_tokens=True).strip()
+        if len(text) >= 12 and ids[-1] in engine.end_tokens:
+            yield text
+
+
+def _open_turn(engine: Engine) -> list[int]:
+    """Tokens of the chat template up to where the user's words would begin."""
+    messages = [{"role": "user", "content": OPEN_TURN}]
+    text = engine.tokenizer.apply_chat_template(messages, tokenize=False)
+    before = text[: text.index(OPEN_TURN)]
+    return [int(t) for t in engine.tokenizer(before, add_special_tokens=False)["input_ids"]]
+
+
+def _answer(
+    engine: Engine, plan: DistillPlan, seeds: Sequence[Seed], temperature: float, seed: int
+) -> Iterator[Answered]:
+    """Answers to the instructions that fit, in the order of their length, so that rows agree."""
+    room = min(engine.backbone.max_positions - plan.answer_tokens, LONGEST_PROMPT)
+    encoded = [(engine.encode(item.text), item) for item in seeds if item.text.strip()]
+    jobs = sorted((job for job in encoded if len(job[0]) < room), key=lambda job: len(job[0]))
+    config = DecodingConfig(
+        method="autoregressive",
+        max_new_tokens=plan.answer_tokens,
+        temperature=temperature,
+        seed=seed,
+    )
+    answers = _run(engine, config, [ids for ids, _ in jobs], plan.rows)
+    for (ids, item), answer in zip(jobs, answers, strict=True):
+        if len(answer) >= 4:  # a head needs something to guess
+            yield Answered(item.kind, temperature, tuple(ids), tuple(answer))
+
+
+def _run(
+    engine: Engine, config: DecodingConfig, prompts: Sequence[list[int]], rows: int
+) -> list[list[int]]:
+    """The answers to prompts of token ids, in order."""
+    answers: list[list[int]] = [[] for _ in prompts]
+    if not prompts:
+        return answers
+    longest = max(map(len, prompts))
+    with engine.open(config, max_rows=min(rows, len(prompts)), longest_prompt=longest) as session:
+        for event in session.run(prompts):
+            answers[event.row] += event.token_ids
+    return answers
+
+
+def _save(
+    engine: Engine, path: Path, answered: Sequence[Answered], instructions: Sequence[str]
+) -> None:
+    texts = [engine.tokenizer.decode(a.answer, skip_special_tokens=True).strip() for a in answered]
+    passages = [text for text in texts if 200 < len(text) < 1500]
+    sequences = [(*a.prompt, *a.answer) for a in answered]
+    partial = path.with_suffix(".partial.npz")
+    np.savez_compressed(
+        partial,
+        tokens=np.concatenate([np.asarray(s, dtype=np.int32) for s in sequences]),
+        prompt_len=np.asarray([len(a.prompt) for a in answered], dtype=np.int32),
+        total_len=np.asarray([len(s) for s in sequences], dtype=np.int32),
+        kinds=np.asarray([a.kind for a in answered]),
+        temperatures=np.asarray([a.temperature for a in answered], dtype=np.float32),
+        passages=np.asarray(passages, dtype=str),
+        instructions=np.asarray(instructions, dtype=str),
+    )
+    partial.replace(path)  # a shard is whole or not there
