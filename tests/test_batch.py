@@ -51,7 +51,7 @@ def test_deep_paths_in_every_row_are_right(
     backbone: Backbone, heads: Heads, method: str, temperature: float
 ) -> None:
     """Commit must move slots in each row, and pruning must not mix rows: several deep acceptances,
-    cut trees and rows that move up in the cache, all at once (mlx-lm#1109)."""
+    cut trees and rows that move up in the cache, all at once (mlx-vlm#1155)."""
     plain = [
         tokens(decode(backbone, heads, prompt, "autoregressive", (60,), max_new_tokens=40,
                       temperature=temperature, seed=5 + number))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import pytest
@@ -75,59 +74,6 @@ def test_every_method_writes_what_transformers_writes(family: str) -> None:
             assert tokens(decode(backbone, heads, prompt, method, max_new_tokens=40)) == expected
 
 
-class OracleHeads:
-    """Heads that know the text: they make deep acceptance happen with a random model."""
-
-    def __init__(self, heads: Heads, text: list[int], wrong_every: int = 0) -> None:
-        self.config = dataclasses.replace(heads.config, prune_top_k=40)
-        self.token_map = torch.arange(61)
-        self._text, self._wrong_every, self._calls = text, wrong_every, 0
-
-    def draft_logits(self, hidden: torch.Tensor, root_ids: torch.Tensor) -> torch.Tensor:
-        """What follows the first place of the root that was not passed yet."""
-        self._calls += 1
-        at = self.written - 1
-        logits = torch.randn(1, 4, 61, generator=torch.Generator().manual_seed(self._calls))
-        for depth in range(4):
-            if at + 1 + depth < len(self._text):
-                rank = depth if self._wrong_every and self._calls % self._wrong_every == 0 else 0
-                logits[0, depth, self._text[at + 1 + depth]] = 9.0 - 8 * rank
-        return logits
-
-    def early_logits(self, hidden: torch.Tensor) -> torch.Tensor:
-        """A flat word: keeps everything."""
-        return torch.zeros(hidden.shape[0], 61)
-
-    written = 1
-
-
-@pytest.mark.parametrize("method", ["bpd", "medusa", "propd"])
-@pytest.mark.parametrize("wrong_every", [0, 3])
-def test_deep_paths_are_accepted_and_right(
-    backbone: Backbone, heads: Heads, method: str, wrong_every: int
-) -> None:
-    """With heads that know the text every step keeps its whole path, and the text stays right.
-
-    A random model with random heads hardly ever accepts, so it would not notice a commit that
-    copies the wrong slots.
-    """
-    prompt = [7, 3]
-    plain = tokens(decode(backbone, heads, prompt, "autoregressive", max_new_tokens=60))
-    oracle = OracleHeads(heads, plain, wrong_every)
-    config = DecodingConfig(method=method, max_new_tokens=60)
-    session = make_session(backbone, oracle, config)
-    events = []
-    for event in session.run([prompt]):
-        events.append(event)
-        oracle.written = len(tokens(events))
-    assert tokens(events) == plain
-    lengths = [len(event.token_ids) for event in events[1:]]
-    whole = [max(node.depth for node in event.nodes) + 1 for event in events[1:]]
-    assert max(lengths) == max(whole) >= 4
-    if not wrong_every:
-        assert lengths == whole
-
-
 @pytest.mark.parametrize("kept", [1, 40])
 def test_any_pruning_leaves_the_text_alone(backbone: Backbone, heads: Heads, kept: int) -> None:
     """A pruner that cuts almost all, or nothing, changes the speed and not the text."""
@@ -142,56 +88,6 @@ def test_each_step_writes_at_least_one_token(backbone: Backbone, heads: Heads) -
     for method in METHODS:
         events = decode(backbone, heads, [4, 4], method, max_new_tokens=30)
         assert all(event.token_ids for event in events)
-
-
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 6])
-def test_the_length_limit_is_exact(
-    backbone: Backbone, heads: Heads, method: str, count: int
-) -> None:
-    """Guards against a path that runs past the limit (Medusa counts steps, not tokens)."""
-    events = decode(backbone, heads, [9, 8], method, max_new_tokens=count)
-    assert len(tokens(events)) == count
-    assert events[-1].finish_reason == "length"
-    assert all(event.finish_reason is None for event in events[:-1])
-
-
-@pytest.mark.parametrize("method", METHODS)
-def test_the_context_end_is_exact(backbone: Backbone, heads: Heads, method: str) -> None:
-    """The last token of the context is written and none after it; the cache does not overflow."""
-    prompt = [5] * (backbone.max_positions - 6)
-    events = decode(backbone, heads, prompt, method, max_new_tokens=100)
-    assert len(tokens(events)) == 6
-    assert events[-1].finish_reason == "length"
-
-
-@pytest.mark.parametrize("method", METHODS)
-def test_an_end_token_ends_the_text_wherever_it_stands(
-    backbone: Backbone, heads: Heads, method: str
-) -> None:
-    """transformers#47912: an end token inside the accepted path must end the text right there."""
-    plain = tokens(decode(backbone, heads, [1, 2, 3], "autoregressive", max_new_tokens=40))
-    for end in set(plain):
-        events = decode(backbone, heads, [1, 2, 3], method, (end, 60), max_new_tokens=40)
-        assert tokens(events) == plain[: plain.index(end) + 1]
-        assert events[-1].finish_reason == "eos"
-
-
-def test_an_end_token_inside_a_path_drops_the_rest(backbone: Backbone, heads: Heads) -> None:
-    """The same with heads that know the text, so that the end lies in the middle of a path."""
-    plain = tokens(decode(backbone, heads, [7, 3], "autoregressive", max_new_tokens=30))
-    ends = [token for token in set(plain) if plain.index(token) % 5]  # 0: a bonus
-    assert ends
-    for end in ends:
-        oracle = OracleHeads(heads, plain)
-        config = DecodingConfig(method="bpd", max_new_tokens=30)
-        session = make_session(backbone, oracle, config, (end,))
-        events = []
-        for event in session.run([[7, 3]]):
-            events.append(event)
-            oracle.written = len(tokens(events))
-        assert tokens(events) == plain[: plain.index(end) + 1]
-        assert events[-1].bonus is None
 
 
 def test_events_tell_one_story(backbone: Backbone, heads: Heads) -> None:
@@ -245,23 +141,6 @@ def batch(
         session.check_integrity()
     assert session.rows == []
     return events
-
-
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("max_rows", [2, 4])
-def test_a_batch_writes_what_each_row_writes_alone(
-    backbone: Backbone, heads: Heads, method: str, max_rows: int
-) -> None:
-    """EAGLE#250, mlx-lm#1109: rows of different length, tree, acceptance and end stay apart.
-
-    Two rows for four prompts: rows leave, others move up in the cache and new ones join.
-    """
-    together = batch(backbone, heads, method, max_rows, max_new_tokens=40)
-    for row, prompt in enumerate(PROMPTS):
-        alone = decode(backbone, heads, prompt, method, (60,), max_new_tokens=40)
-        assert tokens(together[row]) == tokens(alone)
-        assert together[row][-1].finish_reason == alone[-1].finish_reason
-    assert max(event.rows for events in together.values() for event in events) == max_rows
 
 
 @pytest.mark.parametrize("max_rows", [1, 3])

@@ -212,3 +212,41 @@ def test_bad_settings_get_one_sentence(
 ) -> None:
     with pytest.raises(InvalidRequest, match=sentence):
         engine.stream("abc", **settings)
+
+
+@pytest.mark.xfail(strict=True, reason="join does not let a row go that its first token ended")
+@pytest.mark.parametrize("ends_by", ["length", "eos"])
+def test_a_row_that_ends_at_its_first_token_leaves(
+    engine: propd.Engine, monkeypatch: pytest.MonkeyPatch, ends_by: str
+) -> None:
+    """The prefill writes a token too. A row that stays behind it fails the next step of all rows,
+    or is decoded past its end (transformers#47912, at the very first token)."""
+    first, other = (
+        engine.generate(text, max_new_tokens=12).token_ids for text in ("abc", "second")
+    )
+    assert first[0] not in other
+    if ends_by == "eos":
+        monkeypatch.setattr(engine, "end_tokens", [first[0]])
+    count = 1 if ends_by == "length" else 12
+    with engine.open(max_new_tokens=count, max_rows=2, longest_prompt=20) as session:
+        assert session.join("abc").finish_reason == ends_by
+        assert session.rows == []
+        neighbour = session.join("second")
+        assert (*neighbour.token_ids, *finish(session).get(1, [])) == other[:count]
+
+
+@pytest.mark.xfail(strict=True, reason="a step without rows raises ValueError from a planner")
+def test_a_step_without_rows_does_nothing(engine: propd.Engine) -> None:
+    """A server steps whether or not somebody is there."""
+    with engine.open(max_new_tokens=5, longest_prompt=20) as session:
+        assert session.step() == []
+
+
+@pytest.mark.xfail(strict=True, reason="rows of a closed run stay in the session")
+def test_a_closed_run_leaves_no_rows(engine: propd.Engine) -> None:
+    """Closing cancels; or the next run of the session meets the rows of the last."""
+    with engine.open(max_new_tokens=5, longest_prompt=20) as session:
+        stream = session.run([[1, 2]])
+        next(stream)
+        stream.close()  # type: ignore[attr-defined]
+        assert session.rows == []

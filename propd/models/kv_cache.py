@@ -16,8 +16,9 @@ class KVCache:
 
     ``keys[l]`` has shape (B, kv heads, capacity, head size). Slots ``[0, length)`` of a row hold
     its past; a step writes its N nodes to slots ``[length, length + N)``, in the order of the
-    tree, and `commit` keeps the accepted ones. Nothing beyond ``length`` is ever read unless the
-    running step wrote it.
+    tree, and `commit` keeps the accepted ones. What lies beyond has no weight in attention. It is
+    multiplied all the same, so it must be finite: a new text and a moved row clear what another
+    text left behind them.
     """
 
     def __init__(
@@ -35,6 +36,7 @@ class KVCache:
         self.values = torch.zeros(shape, dtype=dtype, device=device)
         self.capacity = capacity
         self.lengths = [0] * batch
+        self._touched = 0  # slots beyond it are still the zeros they were made of
 
     def write(
         self, layer: int, keys: Tensor, values: Tensor, place: Placement
@@ -51,10 +53,14 @@ class KVCache:
                 "ask for fewer new tokens or a shorter prompt."
             )
         rows = slice(place.first_row, place.first_row + place.rows)
+        new_text = place.rows == 1 and self.lengths[place.first_row] == 0
+        self._touched = max(self._touched, end)
         seen = []
         for store, news in ((self.keys[layer], keys), (self.values[layer], values)):
             if place.rows == 1:
                 store[place.first_row, :, end - len(news) : end] = news.transpose(0, 1)
+                if new_text:
+                    store[place.first_row, :, end : self._touched] = 0
             else:
                 store[place.cache_rows, :, place.cache_slots] = news
             seen.append(store[rows, :, :end])
@@ -84,6 +90,7 @@ class KVCache:
         length = self.lengths[row]
         for store in (self.keys, self.values):
             store[:, to, :, :length] = store[:, row, :, :length]
+            store[:, to, :, length : self._touched] = 0
         self.lengths[to], self.lengths[row] = length, 0
 
     def free(self) -> None:

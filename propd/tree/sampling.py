@@ -39,19 +39,21 @@ class Chooser:
 
     def draw_from(self, chances: Tensor) -> int:
         """A token from (V,) chances, by the next random number."""
-        return pick(chances.cumsum(-1), self.number())
+        return int(pick(chances.cumsum(-1), self.number()))
 
     def number(self) -> float:
         """The next random number, in [0, 1)."""
         return float(torch.rand((), generator=self._random, dtype=torch.float64))
 
 
-def pick(cumulated: Tensor, number: float) -> int:
-    """The token at which (V,) cumulated chances pass a number in [0, 1) of their total."""
+def pick(cumulated: Tensor, number: float | Tensor) -> Tensor:
+    """The token at which (V,) cumulated chances pass a number in [0, 1) of their total.
+
+    Of many numbers at once, (n,): the token of each.
+    """
     # below the total even after rounding, so that the last possible token is the last one picked
     below = torch.nextafter(cumulated[-1], cumulated.new_zeros(()))
-    target = torch.minimum(cumulated[-1] * number, below)
-    return int(torch.searchsorted(cumulated, target, right=True))
+    return torch.searchsorted(cumulated, (cumulated[-1] * number).minimum(below), right=True)
 
 
 def distribution(logits: Tensor, config: DecodingConfig) -> Tensor:

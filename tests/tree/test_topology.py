@@ -1,7 +1,5 @@
 """Tree tensors by hand: a reader can learn the data structure from these."""
 
-import random
-
 import numpy as np
 
 from propd.core import TokenTree
@@ -51,18 +49,3 @@ def test_limit_depth_cuts_what_is_deeper() -> None:
     assert limit_depth(TREE, 1).parents == (-1, 0, 0, 0)
     assert limit_depth(TREE, 0).size == 0
     assert limit_depth(TREE, 9) == TREE
-
-
-def test_random_masks_equal_brute_force() -> None:
-    """2,000 random trees; a node sees exactly itself and its ancestors, so no row is empty."""
-    generator = random.Random(0)
-    for _ in range(2000):
-        count = generator.randint(1, 40)
-        parents = [-1] + [generator.randrange(node) for node in range(1, count)]
-        mask = ancestor_mask(parents)
-        for node in range(count):
-            seen, up = set(), node
-            while up >= 0:
-                seen.add(up)
-                up = parents[up]
-            assert set(np.flatnonzero(mask[node]).tolist()) == seen
