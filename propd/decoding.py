@@ -71,12 +71,16 @@ class DecodingSession:
         Each prompt gives one event for its prefill, then one a step.
         """
         waiting = list(enumerate(prompts))[::-1]
-        while waiting or self.rows:
-            while waiting and len(self.rows) < self.max_rows:
-                number, prompt = waiting.pop()
-                yield from self._hand_over([self.join(number, prompt)])
-            if self.rows:
-                yield from self._hand_over(self.step())
+        try:
+            while waiting or self.rows:
+                while waiting and len(self.rows) < self.max_rows:
+                    number, prompt = waiting.pop()
+                    yield from self._hand_over([self.join(number, prompt)])
+                if self.rows:
+                    yield from self._hand_over(self.step())
+        finally:
+            for row in self.rows[::-1]:
+                self.leave(row)
 
     def _hand_over(self, events: list[StepEvent]) -> Iterator[StepEvent]:
         """Give the events away with the clock standing still, and let finished rows leave."""
@@ -125,6 +129,8 @@ class DecodingSession:
     def step(self) -> list[StepEvent]:
         """One pass through the loop: an event for each row."""
         self._check_open()
+        if not self.rows:
+            return []
         watch = StepWatch()
         outlook = self._look_ahead()
         wanted = self.planner.wants_drafts(outlook)

@@ -41,13 +41,14 @@ class Session:
     def join(self, prompt: str) -> StepEvent:
         """Take a prompt in and read it. The event's ``row`` is the number of the new row."""
         ids = self._encode(prompt)
-        return self._with_text(self._join(ids))
+        event = self._with_text(self._join(ids))
+        self._let_go()
+        return event
 
     def step(self) -> list[StepEvent]:
         """One pass for all rows: an event for each; rows that ended have left."""
         events = [self._with_text(event) for event in self.decoding.step()]
-        for row in [row for row in self.decoding.rows if row.finish_reason]:
-            self.decoding.leave(row)
+        self._let_go()
         return events
 
     def cancel(self, row: int) -> None:
@@ -65,6 +66,10 @@ class Session:
         with closing(self.decoding.run(prompts)) as events:  # type: ignore[type-var]
             for event in events:
                 yield self._with_text(event)
+
+    def _let_go(self) -> None:
+        for row in [row for row in self.decoding.rows if row.finish_reason]:
+            self.decoding.leave(row)
 
     def check_integrity(self) -> None:
         """Raise if the session's cache and rows disagree."""

@@ -193,7 +193,6 @@ def test_a_join_that_failed_leaves_its_place_clean() -> None:
     assert texts(run(session, PROMPTS)) == plain_texts(small_world(), PROMPTS, **SETTINGS)
 
 
-@pytest.mark.xfail(strict=True, reason="rows of a closed run stay in the session")
 def test_a_closed_run_does_not_go_on_in_the_next() -> None:
     """Closing the iterator cancels: its rows must not turn up in the session's next run."""
     session = open_session(small_world(), "medusa", rows=2, **SETTINGS)

@@ -185,7 +185,7 @@ def test_closing_the_stream_cancels(backbone: Backbone, heads: Heads) -> None:
     stream = session.run([[1, 2]])
     next(stream)
     first = next(stream)
+    assert session.cache.lengths[0] == 2 + len(first.token_ids)
     stream.close()  # type: ignore[attr-defined]
     session.check_integrity()
-    assert session.cache.lengths[0] == 2 + len(first.token_ids)
-    assert list(stream) == []
+    assert session.rows == list(stream) == []

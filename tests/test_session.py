@@ -214,7 +214,6 @@ def test_bad_settings_get_one_sentence(
         engine.stream("abc", **settings)
 
 
-@pytest.mark.xfail(strict=True, reason="join does not let a row go that its first token ended")
 @pytest.mark.parametrize("ends_by", ["length", "eos"])
 def test_a_row_that_ends_at_its_first_token_leaves(
     engine: propd.Engine, monkeypatch: pytest.MonkeyPatch, ends_by: str
@@ -235,14 +234,12 @@ def test_a_row_that_ends_at_its_first_token_leaves(
         assert (*neighbour.token_ids, *finish(session).get(1, [])) == other[:count]
 
 
-@pytest.mark.xfail(strict=True, reason="a step without rows raises ValueError from a planner")
 def test_a_step_without_rows_does_nothing(engine: propd.Engine) -> None:
     """A server steps whether or not somebody is there."""
     with engine.open(max_new_tokens=5, longest_prompt=20) as session:
         assert session.step() == []
 
 
-@pytest.mark.xfail(strict=True, reason="rows of a closed run stay in the session")
 def test_a_closed_run_leaves_no_rows(engine: propd.Engine) -> None:
     """Closing cancels; or the next run of the session meets the rows of the last."""
     with engine.open(max_new_tokens=5, longest_prompt=20) as session:
