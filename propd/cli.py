@@ -103,6 +103,9 @@ def _sizes_parser(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--rounds", type=int, default=3, metavar="R", help="after one that warms up (%(default)s)"
     )
+    parser.add_argument(
+        "--useless-heads", action="store_true", help="with heads that are never right"
+    )
     tree_options(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     _model_options(parser)

@@ -79,9 +79,11 @@ def sizes(options: argparse.Namespace) -> int:
     if options.rounds < 1:
         raise InvalidRequest(f"The rounds are {options.rounds}; there must be at least 1.")
     prompts = read_prompts(options.prompts, options.limit)
-    from propd.benchmark.sizes import compare_sizes, sizes_json, sizes_table
+    from propd.benchmark.sizes import UselessHeads, compare_sizes, sizes_json, sizes_table
 
     engine = _load(options)
+    if options.useless_heads and engine.heads is not None:
+        engine = engine.with_heads(UselessHeads(engine.heads))
     results = []
     for rows in batches:
         results += compare_sizes(engine, prompts, rows, config, options.rounds, _report)

@@ -129,7 +129,7 @@ def test_sizes_are_compared(tiny_folder: Path, capsys: pytest.CaptureFixture[str
     assert answer["config"] == {"max_new_tokens": 6, "max_nodes": 5}
     assert {(r["rows"], r["size"]) for r in answer["results"]} >= {(1, 0), (2, 32), (2, None)}
     for result in answer["results"]:
-        assert 0 < result["tokens"] <= 5 * result["rows"]
+        assert 0 < result["tokens"] <= 5 * 2  # two prompts, one round of two rows or two of one
     assert main(arguments) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("| batch | best fixed")
@@ -211,3 +211,14 @@ def test_an_unknown_option_is_code_2() -> None:
 def test_help_names_every_method() -> None:
     """The list stands twice, because help must come at once."""
     assert sorted(METHOD_NAMES.split(", ")) == sorted(METHODS)
+
+
+def test_useless_heads_are_never_right(
+    tiny_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The figure of what useless heads cost is worth nothing if they guess right now and then."""
+    arguments = ["sizes", "--batch-sizes", "1", "--rounds", "1", "--limit", "1", "--json"]
+    arguments += ["--model", str(tiny_folder), "--heads", str(tiny_folder / "heads")]
+    assert main([*arguments, "--max-new-tokens", "20", "--useless-heads"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert all(r["tokens"] == r["steps"] for r in told["results"])

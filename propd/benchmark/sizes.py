@@ -5,14 +5,32 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from torch import Tensor
+
 from propd.core import DecodingConfig, StepEvent
 from propd.engine import Engine
 from propd.methods import check_heads, method_settings
+from propd.models.heads import DraftHeads
 from propd.planning.planner import FixedPlanner
 from propd.recording import asked
 from propd.tree.growth import grow, prefix
 
 FIXED = (0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
+
+
+class UselessHeads:
+    """Heads that cost what the others cost and are never right: each guess is another token."""
+
+    def __init__(self, inner: DraftHeads) -> None:
+        self.config, self.token_map, self._inner = inner.config, inner.token_map, inner
+
+    def draft_logits(self, hidden: Tensor, root_ids: Tensor) -> Tensor:
+        """As `DraftHeads`, every score one token too far."""
+        return self._inner.draft_logits(hidden, root_ids).roll(1, dims=-1)
+
+    def early_logits(self, hidden: Tensor) -> Tensor:
+        """As `DraftHeads`."""
+        return self._inner.early_logits(hidden)
 
 
 @dataclass(frozen=True)
@@ -45,7 +63,8 @@ def compare_sizes(
 ) -> list[SizeResult]:
     """Fixed sizes and the dynamic one on the same groups of prompts, interleaved.
 
-    config: its method must be a dynamic one. The first round is a warm-up and not counted. Fixed
+    config: its method must be a dynamic one. rounds: groups at least; more if prompts are left. The
+    first one is a warm-up and not counted. Fixed
     trees are grown from the accuracies that training measured; the dynamic method comes last.
     """
     method = method_settings(config.method)
@@ -54,6 +73,7 @@ def compare_sizes(
     engine.warm_up(rows)
     sizes = [*(n for n in FIXED if rows * (n + 1) <= 256), None]
     told: dict[int | None, list[StepEvent]] = {size: [] for size in sizes}
+    rounds = max(rounds, len(prompts) // rows)
     for turn in range(rounds + 1):
         # groups are shifted and the order turned, so that no size always meets the same neighbours
         group = [prompts[(turn * rows + place) % len(prompts)] for place in range(rows)]
