@@ -64,6 +64,12 @@ def _model_options(parser: argparse.ArgumentParser) -> None:
         "--dtype", choices=("auto", "float32", "bfloat16", "float16"), default="auto"
     )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda (default: %(default)s)")
+    parser.add_argument(
+        "--numerics",
+        choices=("auto", "fast", "invariant"),
+        default="auto",
+        help="invariant: the same bits in any tree and batch (default: %(default)s)",
+    )
 
 
 def _generate_parser(parser: argparse.ArgumentParser) -> None:
@@ -226,6 +232,7 @@ def _load(options: argparse.Namespace) -> Engine:
         heads=options.heads,
         dtype=options.dtype,
         device=options.device,
+        numerics=options.numerics,
         report=_report,
     )
 

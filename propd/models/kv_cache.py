@@ -56,7 +56,7 @@ class KVCache:
             if place.rows == 1:
                 store[place.first_row, :, end - len(news) : end] = news.transpose(0, 1)
             else:
-                store[place.cache_rows, :, place.cache_slots] = news
+                store[place.cache_rows, :, place.cache_slots] = news.to(store.dtype)
             seen.append(store[rows, :, :end])
         return seen[0], seen[1]
 
