@@ -64,6 +64,12 @@ def _model_options(parser: argparse.ArgumentParser) -> None:
         "--dtype", choices=("auto", "float32", "bfloat16", "float16"), default="auto"
     )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda (default: %(default)s)")
+    parser.add_argument(
+        "--numerics",
+        choices=("auto", "fast", "invariant"),
+        default="auto",
+        help="invariant: the same bits in any tree and batch (default: %(default)s)",
+    )
 
 
 def _prompt_options(parser: argparse.ArgumentParser, limit: int) -> None:

@@ -230,6 +230,7 @@ def _load(options: argparse.Namespace) -> Engine:
         heads=options.heads,
         dtype=options.dtype,
         device=options.device,
+        numerics=options.numerics,
         report=_report,
     )
 

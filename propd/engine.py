@@ -47,18 +47,20 @@ def load(
     heads: str | None = None,
     dtype: str = "auto",
     device: str = "auto",
+    numerics: str = "auto",
     report: Callable[[str], None] = _silent,
 ) -> Engine:
     """Load a model and its heads.
 
     model: a registry name, a folder, or a Hub id. heads: a folder; None takes the shipped ones, if
-    there are any. dtype: auto, float32, bfloat16 or float16. report: called with each stage.
+    there are any. dtype: auto, float32, bfloat16 or float16. numerics: auto, fast or invariant
+    (in any tree and batch a token has the same bits). report: called with each stage.
     Raises a `ProPDError` with one sentence on anything a user can cause.
     """
-    loaded = load_pretrained(model, dtype=dtype, device=device, report=report)
+    loaded = load_pretrained(model, dtype=dtype, device=device, numerics=numerics, report=report)
     report("packing weights")
     with torch.inference_mode():
-        backbone = Backbone(loaded.model)
+        backbone = Backbone(loaded.model, invariant=loaded.invariant)
         folder = Path(heads) if heads else _shipped_heads(loaded)
         ready = Heads.load(folder, backbone) if folder else None
     report("ready")
@@ -108,6 +110,7 @@ class Engine:
             "model": self.name,
             "source": self.source,
             "dtype": self.dtype,
+            "numerics": "invariant" if self.backbone.invariant else "fast",
             "device": self.device,
             "threads": self.threads,
             "machine": _machine(self.backbone.device),

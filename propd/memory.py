@@ -22,7 +22,7 @@ def needed_bytes(backbone: Backbone, rows: int, slots: int, nodes: int) -> int:
     """
     size = backbone.embedding.element_size()
     heads = backbone.kv_heads * backbone.head_size
-    cache = 2 * backbone.layer_count * rows * slots * heads * size
+    cache = 2 * backbone.layer_count * rows * slots * heads * backbone.sum_dtype.itemsize
     # logits once in the model's dtype and once in float32; hidden states are small beside them
     step = rows * nodes * (backbone.vocabulary_size + 8 * backbone.hidden_size) * (size + 4)
     return cache + step

@@ -54,6 +54,8 @@ class Header:
     prompt: str
     source: str = ""
     dtype: str = ""
+    numerics: str = ""
+    """``invariant``: the same bits in any tree and batch; else ``fast``."""
     device: str = ""
     machine: str = ""
     """In plain words, such as "2 CPU cores"."""
@@ -89,7 +91,7 @@ def trace_to_json(trace: Trace) -> dict[str, Any]:
     stats = trace.stats
     return {
         "schema": SCHEMA,
-        "header": asdict(trace.header),
+        "header": _without_blanks(asdict(trace.header)),
         "events": [event_to_json(event) for event in trace.events],
         "stats": {
             **{name: short(value) for name, value in asdict(stats).items()},
@@ -97,6 +99,11 @@ def trace_to_json(trace: Trace) -> dict[str, Any]:
             "tokens_per_second": short(stats.tokens_per_second),
         },
     }
+
+
+def _without_blanks(header: dict[str, Any]) -> dict[str, Any]:
+    """A field that says nothing is left out, so that files from before it stay as they are."""
+    return {name: value for name, value in header.items() if name != "numerics" or value}
 
 
 def save(trace: Trace, path: str | Path) -> None:
@@ -132,7 +139,16 @@ def fingerprint(trace: Trace) -> str:
 def _header(data: dict[str, Any]) -> Header:
     words = {
         name: read_text(data.get(name, ""), f"header.{name}")
-        for name in ("model", "method", "source", "dtype", "device", "machine", "recorded")
+        for name in (
+            "model",
+            "method",
+            "source",
+            "dtype",
+            "numerics",
+            "device",
+            "machine",
+            "recorded",
+        )
     }
     versions = read_plain(
         read_object(data.get("versions", {}), "header.versions"), "header.versions"

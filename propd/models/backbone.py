@@ -47,7 +47,11 @@ class Layer:
 class Backbone:
     """embed, layers i to j, final norm and LM head of a Llama-family model. Read-only, shared."""
 
-    def __init__(self, model: Any, *, pack: bool = True) -> None:
+    def __init__(self, model: Any, *, pack: bool = True, invariant: bool = False) -> None:
+        """Take the weights out of a model.
+
+        invariant: a node's result has the same bits alone, in any tree and in any batch.
+        """
         config = model.config
         _check_supported(config)
         self.layer_count: int = config.num_hidden_layers
@@ -63,16 +67,19 @@ class Backbone:
         core = model.model
         self.embedding: Tensor = core.embed_tokens.weight.detach()
         self.dtype, self.device = self.embedding.dtype, self.embedding.device
-        self.layers = [_take_layer(layer, pack) for layer in core.layers]
+        self.invariant = invariant
+        self.sum_dtype = torch.float64 if invariant else self.dtype
+        """Of the sums in attention; also of K and V, so that no step has to convert them."""
+        self.layers = [_take_layer(layer, pack, invariant) for layer in core.layers]
         self.norm: Tensor = core.norm.weight.detach()
         self.lm_head_weight: Tensor = model.lm_head.weight.detach()
-        self.lm_head = Linear(self.lm_head_weight, pack=pack)
+        self.lm_head = Linear(self.lm_head_weight, pack=pack, invariant=invariant)
         self._cos, self._sin = _rotary_table(core.rotary_emb, self.max_positions, self.dtype)
 
     def new_cache(self, batch: int, capacity: int) -> KVCache:
         """An empty cache of this model's shape."""
         size = (self.layer_count, batch, self.kv_heads, capacity, self.head_size)
-        return KVCache(*size, dtype=self.dtype, device=self.device)
+        return KVCache(*size, dtype=self.sum_dtype, device=self.device)
 
     def embed(self, token_ids: Sequence[int]) -> Tensor:
         """T token ids -> (T, H)."""
@@ -93,7 +100,7 @@ class Backbone:
     ) -> Tensor:
         """Layers first to last - 1 over T nodes of R rows: (T, H) -> (T, H). Writes K and V."""
         group = self.query_heads // self.kv_heads
-        mask = place.mask.repeat(1, 1, group, 1)  # once for all layers
+        mask = place.mask.repeat(1, 1, group, 1).to(self.sum_dtype)  # once for all layers
         for index in range(first, last):
             layer = self.layers[index]
             normed = self._rms_norm(hidden, layer.attention_norm)
@@ -146,26 +153,37 @@ class Backbone:
         # than `enable_gqa=True`, which copies K and V out to every query head.
         queries = place.to_rectangle(queries).transpose(1, 2)
         rows, _, widest, size = queries.shape
-        queries = queries.reshape(rows, self.kv_heads, -1, size)
+        queries = _in_order(queries, self.sum_dtype).reshape(rows, self.kv_heads, -1, size)
         mixed = F.scaled_dot_product_attention(queries, keys, values, attn_mask=mask)
         # reshape, not view: on a GPU the attention kernel may store its result transposed
         mixed = mixed.reshape(rows, self.query_heads, widest, size).transpose(1, 2)
-        return layer.output(place.to_line(mixed.reshape(rows, widest, -1)))
+        mixed = _in_order(mixed, self.dtype).reshape(rows, widest, -1)
+        return layer.output(place.to_line(mixed))
 
     def _rms_norm(self, x: Tensor, weight: Tensor) -> Tensor:
-        if x.dtype is torch.float32:
+        if x.dtype is torch.float32 and not self.invariant:
             return F.rms_norm(x, weight.shape, weight, self.epsilon)
-        # transformers normalises in float32 and multiplies in the model's dtype
-        return weight * F.rms_norm(x.float(), weight.shape, eps=self.epsilon).to(x.dtype)
+        # transformers normalises in float32 and multiplies in the model's dtype. In float64 the
+        # order of the sum, which may depend on the number of rows, leaves no trace.
+        wide = x.double() if self.invariant else x.float()
+        return weight * F.rms_norm(wide, weight.shape, eps=self.epsilon).to(x.dtype)
 
 
 def _rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Rotary position embedding, halves convention: x (T, heads, head size)."""
-    low, high = x.chunk(2, dim=-1)
-    return x * cos + torch.cat([-high, low], dim=-1) * sin
+    """Rotary position embedding, halves convention: x (T, heads, head size).
+
+    The table's first half of sin is negative: [low, high] turns into
+    [low * cos - high * sin, high * cos + low * sin].
+    """
+    return x * cos + x.roll(x.shape[-1] // 2, dims=-1) * sin
 
 
-def _take_layer(layer: Any, pack: bool) -> Layer:
+def _in_order(x: Tensor, dtype: torch.dtype) -> Tensor:
+    """Contiguous and in this dtype, in one copy and not in two."""
+    return x.to(dtype, memory_format=torch.contiguous_format)
+
+
+def _take_layer(layer: Any, pack: bool, invariant: bool) -> Layer:
     """Fuse q, k, v into one product and gate, up into another: fewer, larger products."""
     attention, mlp = layer.self_attn, layer.mlp
     qkv = (attention.q_proj, attention.k_proj, attention.v_proj)
@@ -173,33 +191,36 @@ def _take_layer(layer: Any, pack: bool) -> Layer:
     query_norm, key_norm = getattr(attention, "q_norm", None), getattr(attention, "k_norm", None)
     return Layer(
         attention_norm=layer.input_layernorm.weight.detach(),
-        qkv=_fuse(qkv, pack),
+        qkv=_fuse(qkv, pack, invariant),
         query_norm=None if query_norm is None else query_norm.weight.detach(),
         key_norm=None if key_norm is None else key_norm.weight.detach(),
-        output=_fuse((attention.o_proj,), pack),
+        output=_fuse((attention.o_proj,), pack, invariant),
         mlp_norm=layer.post_attention_layernorm.weight.detach(),
-        gate_up=_fuse(gate_up, pack),
-        down=_fuse((mlp.down_proj,), pack),
+        gate_up=_fuse(gate_up, pack, invariant),
+        down=_fuse((mlp.down_proj,), pack, invariant),
     )
 
 
-def _fuse(parts: tuple[Any, ...], pack: bool) -> Linear:
+def _fuse(parts: tuple[Any, ...], pack: bool, invariant: bool) -> Linear:
     weight = torch.cat([part.weight.detach() for part in parts])
     bias = None
     if any(part.bias is not None for part in parts):
         empty = [part.weight.new_zeros(part.out_features) for part in parts]
         biases = [zero if p.bias is None else p.bias for p, zero in zip(parts, empty, strict=True)]
         bias = torch.cat(biases).detach()
-    return Linear(weight, bias, pack=pack)
+    return Linear(weight, bias, pack=pack, invariant=invariant)
 
 
 def _rotary_table(rotary: Any, length: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    """cos and sin for positions 0 to length - 1, from the model's own rotary module."""
+    """cos and signed sin for positions 0 to length - 1, from the model's own rotary module."""
     device = rotary.inv_freq.device
     probe = torch.empty(1, 1, 1, dtype=dtype, device=device)
     with torch.no_grad():
         cos, sin = rotary(probe, torch.arange(length, device=device)[None])
-    return cos[0], sin[0]
+    half = sin.shape[-1] // 2
+    sign = torch.ones_like(sin[0, 0])
+    sign[:half] = -1
+    return cos[0], sin[0] * sign
 
 
 def _max_positions(config: Any) -> int:

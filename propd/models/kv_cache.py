@@ -62,7 +62,7 @@ class KVCache:
                 if new_text:
                     store[place.first_row, :, end : self._touched] = 0
             else:
-                store[place.cache_rows, :, place.cache_slots] = news
+                store[place.cache_rows, :, place.cache_slots] = news.to(store.dtype)
             seen.append(store[rows, :, :end])
         return seen[0], seen[1]
 

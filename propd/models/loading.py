@@ -18,12 +18,15 @@ from transformers import (
 
 from propd.errors import InvalidRequest, ModelUnavailable
 from propd.models.backbone import FAMILIES
+from propd.models.linear import packing_available
 from propd.models.quiet import quiet_transformers
 from propd.models.sources import ModelFolder, Report, resolve, silent
 
 SUPPORTED_TYPES = FAMILIES
 """``model_type`` of the families whose layers the engine knows how to run."""
 
+NUMERICS = ("auto", "fast", "invariant")
+"""invariant: a token's numbers have the same bits alone, in any tree and in any batch."""
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
@@ -34,6 +37,8 @@ class LoadedModel:
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
     folder: ModelFolder
+    invariant: bool = False
+    """Whether to compute with invariant numerics."""
 
 
 def load_pretrained(
@@ -41,6 +46,7 @@ def load_pretrained(
     *,
     dtype: torch.dtype | str = "auto",
     device: torch.device | str = "auto",
+    numerics: str = "auto",
     report: Report = silent,
 ) -> LoadedModel:
     """Find, fetch if needed, and load ``model``: a registry name, a folder or a Hub id."""
@@ -48,6 +54,7 @@ def load_pretrained(
     folder = resolve(model, report)
     config = _read_config(folder.path)
     number = resolve_dtype(dtype, place, _checkpoint_dtype(config))
+    invariant = resolve_numerics(numerics, number, place)
     report(f"loading {model} in {str(number).removeprefix('torch.')} on {place}")
     try:
         with quiet_transformers():
@@ -59,7 +66,7 @@ def load_pretrained(
     except Exception as error:
         # A broken file surfaces as nearly any type, from safetensors' own to KeyError.
         raise ModelUnavailable(f"Model {model} cannot be loaded: {_brief(error)}.") from error
-    return LoadedModel(weights.eval().requires_grad_(False), tokenizer, folder)
+    return LoadedModel(weights.eval().requires_grad_(False), tokenizer, folder, invariant)
 
 
 def _load_weights(folder: Path, dtype: torch.dtype) -> PreTrainedModel:
@@ -120,6 +127,24 @@ def resolve_dtype(
         return checkpoint
     cuda_bf16 = device.type == "cuda" and torch.cuda.is_bf16_supported()
     return torch.bfloat16 if cuda_bf16 else torch.float16
+
+
+def resolve_numerics(numerics: str, dtype: torch.dtype, device: torch.device) -> bool:
+    """Whether to compute with invariant numerics.
+
+    ``auto`` does so in bfloat16 on a CPU with packed weights, where it costs little. In float32 a
+    near-tie that rounding could turn is rare enough.
+    """
+    if numerics not in NUMERICS:
+        raise InvalidRequest(f"Unknown numerics {numerics!r}: give {', '.join(NUMERICS)}.")
+    if numerics == "invariant" and device.type != "cpu":
+        raise InvalidRequest(
+            f"Invariant numerics need a CPU and the device is {device.type}; "
+            "give numerics fast or device cpu."
+        )
+    if numerics == "auto":
+        return dtype is torch.bfloat16 and packing_available(dtype, device)
+    return numerics == "invariant"
 
 
 def resolve_device(device: torch.device | str) -> torch.device:
