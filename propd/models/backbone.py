@@ -166,7 +166,8 @@ class Backbone:
         # transformers normalises in float32 and multiplies in the model's dtype. In float64 the
         # order of the sum, which may depend on the number of rows, leaves no trace.
         wide = x.double() if self.invariant else x.float()
-        return weight * F.rms_norm(wide, weight.shape, eps=self.epsilon).to(x.dtype)
+        scale = wide.square().mean(-1, keepdim=True).add_(self.epsilon).rsqrt_()
+        return (wide * scale).to(x.dtype).mul_(weight)
 
 
 def _rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
