@@ -30,6 +30,19 @@ def test_all_methods_and_batch_sizes_are_identical(tiny_folder: Path) -> None:
     assert report.different == report.near_ties == 0
 
 
+def test_invariant_bfloat16_is_identical(tiny_folder: Path) -> None:
+    """That its bits, unlike those of fast bfloat16, do not move: see test_invariance.py."""
+    engine = propd.load(
+        str(tiny_folder),
+        heads=str(tiny_folder / "heads"),
+        dtype="bfloat16",
+        numerics="invariant",
+    )
+    assert engine.describe()["numerics"] == "invariant"
+    report = verify_lossless(engine, PROMPTS, ["medusa", "propd"], [1, 3], 20, lambda _: None)
+    assert report.compared == report.identical == 12
+
+
 def test_a_wrong_rule_is_found(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A method that keeps a token the model did not choose is different, not a near-tie."""
     engine = load(tiny_folder)
