@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from time import perf_counter
 
 from propd.core import Milliseconds
@@ -30,11 +32,11 @@ class StepWatch:
 
 
 class BusyClock:
-    """Seconds the engine worked on a request; stands still while the consumer has the event."""
+    """Seconds the engine worked on a session: those spent inside ``with clock``."""
 
     def __init__(self) -> None:
         self._total = 0.0
-        self._since: float | None = perf_counter()
+        self._since: float | None = None
 
     @property
     def seconds(self) -> float:
@@ -42,10 +44,15 @@ class BusyClock:
         running = 0.0 if self._since is None else perf_counter() - self._since
         return self._total + running
 
-    def pause(self) -> None:
-        """The consumer takes over."""
+    def __enter__(self) -> None:
+        self._since = perf_counter()
+
+    def __exit__(self, *error: object) -> None:
         self._total, self._since = self.seconds, None
 
-    def resume(self) -> None:
-        """The engine goes on."""
-        self._since = perf_counter()
+    @contextmanager
+    def pause(self) -> Iterator[None]:
+        """Within a working time, a time that is not to be counted."""
+        self.__exit__()
+        yield
+        self.__enter__()

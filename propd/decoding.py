@@ -75,20 +75,20 @@ class DecodingSession:
             while waiting or self.rows:
                 while waiting and len(self.rows) < self.max_rows:
                     number, prompt = waiting.pop()
-                    yield from self._hand_over([self.join(number, prompt)])
-                if self.rows:
-                    yield from self._hand_over(self.step())
+                    event = self.join(number, prompt)
+                    self.let_go()
+                    yield event
+                events = self.step()
+                self.let_go()
+                yield from events
         finally:
             for row in self.rows[::-1]:
                 self.leave(row)
 
-    def _hand_over(self, events: list[StepEvent]) -> Iterator[StepEvent]:
-        """Give the events away with the clock standing still, and let finished rows leave."""
+    def let_go(self) -> None:
+        """Finished rows leave."""
         for row in [row for row in self.rows if row.finish_reason]:
             self.leave(row)
-        self.clock.pause()
-        yield from events
-        self.clock.resume()
 
     @torch.inference_mode()
     def join(self, number: int, prompt: Sequence[int]) -> StepEvent:
@@ -96,6 +96,10 @@ class DecodingSession:
         self._check_open()
         if len(self.rows) == self.max_rows:
             raise InvalidRequest(f"All {self.max_rows} rows are taken; wait until one has left.")
+        with self.clock:
+            return self._take_in(number, prompt)
+
+    def _take_in(self, number: int, prompt: Sequence[int]) -> StepEvent:
         watch, slot = StepWatch(), len(self.rows)
         room = min(self.backbone.max_positions, self.cache.capacity - self.planner.max_nodes - 1)
         remaining = min(self.config.max_new_tokens, room - len(prompt))
@@ -131,6 +135,16 @@ class DecodingSession:
         self._check_open()
         if not self.rows:
             return []
+        written = [row.written for row in self.rows]
+        try:
+            with self.clock:
+                return self._pass()
+        except BaseException:
+            if written != [row.written for row in self.rows]:
+                self.close()  # what they wrote is not told: going on would lose it in silence
+            raise
+
+    def _pass(self) -> list[StepEvent]:
         watch = StepWatch()
         outlook = self._look_ahead()
         wanted = self.planner.wants_drafts(outlook)
@@ -241,6 +255,7 @@ class DecodingSession:
             late=step.kept.starts[-1],
             past=past,
             pruned=step.pruning is not None,
+            drafted=any(said.token_ids for said in step.drafts),
         )
         rows = tuple(step.feedback(slot) for slot in range(work.rows))
         feedback = Feedback(work, step.milliseconds, rows)
@@ -265,11 +280,9 @@ class DecodingSession:
         tokens = kept.token_ids[slot]
         if not self.config.record_probabilities:
             return (None,) * len(tokens)
-        self.clock.pause()  # for pictures only: it is not part of the decoding
         span = slice(kept.starts[slot], kept.starts[slot + 1])
-        chances = final_probabilities(kept.trees[slot].parents, tokens, logits[span])
-        self.clock.resume()
-        return chances
+        with self.clock.pause():  # for pictures only: it is not part of the decoding
+            return final_probabilities(kept.trees[slot].parents, tokens, logits[span])
 
     def _tell(self, row: Row, record: StepRecord, rows: int) -> StepEvent:
         event = build_event(record, row.events, self.clock.seconds - row.began, row.finish_reason)

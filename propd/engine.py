@@ -12,7 +12,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Callable, Iterator, Sequence
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,9 @@ import torch
 import transformers
 
 from propd.core import CostTable, DecodingConfig, RunStats, StepEvent
-from propd.decoding import DecodingSession, Ends
+from propd.decoding import DecodingSession
 from propd.errors import InvalidRequest
+from propd.memory import check_memory
 from propd.models.backbone import Backbone
 from propd.models.heads import AnyShape, DraftHeads, Heads, check_fit
 from propd.models.loading import LoadedModel, end_token_ids, load_pretrained
@@ -29,7 +30,14 @@ from propd.models.registry import DEFAULT_MODEL
 from propd.opening import Opening
 from propd.planning.cost_book import CostBook
 from propd.planning.planner import Planner
-from propd.requests import MAX_ROWS, check_config, check_prompt, check_rows, prompt_too_long
+from propd.requests import (
+    MAX_ROWS,
+    check_prompt,
+    check_prompts,
+    check_rows,
+    prompt_too_long,
+    settings_of,
+)
 from propd.session import Session
 from propd.text import TokenTexts, prompt_ids
 from propd.tree.pruning import Pruner
@@ -137,8 +145,8 @@ class Engine:
     ) -> Iterator[StepEvent]:
         """Answer a prompt; one event for the prefill, then one a step. Closing it cancels.
 
-        Settings are the fields of `DecodingConfig`, and what `stream_batch` takes. The request is
-        checked before anything runs.
+        Settings are the fields of `DecodingConfig`, and ``planner`` and ``pruner`` as in
+        `stream_batch`. The request is checked before anything runs.
         """
         return self.stream_batch([prompt], config, max_rows=1, **settings)
 
@@ -156,10 +164,8 @@ class Engine:
 
         planner, pruner: your own in place of the method's (docs/extending.md).
         """
-        config = replace(config or DecodingConfig(), **settings)
-        check_config(config)
-        if not prompts:
-            raise InvalidRequest("There is no prompt; give at least one.")
+        config = settings_of(config, settings)
+        check_prompts(prompts)
         check_rows(max_rows)
         encoded = [self.encode(prompt) for prompt in prompts]
         rows, longest = min(max_rows, len(prompts)), max(map(len, encoded))
@@ -182,10 +188,11 @@ class Engine:
         longest_prompt: tokens of the longest prompt to come; None leaves the whole context free.
         planner, pruner: as in `stream_batch`.
         """
-        config = replace(config or DecodingConfig(), **settings)
-        check_config(config)
+        config = settings_of(config, settings)
         check_rows(max_rows)
         longest = self.backbone.max_positions if longest_prompt is None else longest_prompt
+        if longest < 1:
+            raise InvalidRequest(f"The longest prompt is {longest} tokens; it must be at least 1.")
         opening = Opening(config, max_rows, longest, planner, pruner)
         opening.check(self.backbone, self._shape)
         return self._open(opening)
@@ -236,13 +243,9 @@ class Engine:
             yield from session.run(prompts)
 
     def _open(self, opening: Opening) -> Session:
-        config = opening.config
         planner, pruner = opening.parts(self._shape, self._costs)
-
-        def start(ends: Ends | None) -> DecodingSession:
-            return self._session(planner, pruner, config, opening.longest, opening.rows, ends)
-
-        return Session(start, self.tokenizer, self.token_text, self.encode, config.stop)
+        decoding = self._session(planner, pruner, opening.config, opening.longest, opening.rows)
+        return Session(decoding, self.tokenizer, self.token_text, self.encode, opening.longest)
 
     def _session(
         self,
@@ -251,8 +254,10 @@ class Engine:
         config: DecodingConfig,
         longest: int,
         max_rows: int,
-        ends: Ends | None = None,
     ) -> DecodingSession:
+        capacity = longest + config.max_new_tokens
+        slots = min(capacity, self.backbone.max_positions) + planner.max_nodes + 1
+        check_memory(self.backbone, max_rows, slots, planner.max_nodes + 1)
         return DecodingSession(
             self.backbone,
             self.heads,
@@ -260,9 +265,8 @@ class Engine:
             pruner,
             config,
             self.end_tokens,
-            capacity=longest + config.max_new_tokens,
-            max_rows=max_rows,
-            ends=ends,
+            capacity,
+            max_rows,
         )
 
 

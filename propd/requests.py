@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
+from difflib import get_close_matches
+from typing import Any
+
 from propd.core import DecodingConfig
 from propd.errors import InvalidRequest
 from propd.methods import method_settings
@@ -20,8 +25,30 @@ def check_rows(rows: int) -> None:
         raise InvalidRequest(f"The batch is {rows} rows; it must be between 1 and {MAX_ROWS}.")
 
 
+def settings_of(config: DecodingConfig | None, settings: Mapping[str, Any]) -> DecodingConfig:
+    """A config with some of its fields set anew, checked."""
+    known = [item.name for item in fields(DecodingConfig)]
+    for name in settings:
+        if name not in known:
+            near = get_close_matches(name, known, 1) or [", ".join(known)]
+            raise InvalidRequest(f"There is no setting '{name}'; did you mean {near[0]}?")
+    config = replace(config or DecodingConfig(), **settings)
+    check_config(config)
+    return config
+
+
+def check_prompts(prompts: Sequence[str]) -> None:
+    """Refuse a batch that is no list of prompts, or an empty one."""
+    if isinstance(prompts, str):
+        raise InvalidRequest("The prompts are one text; give a list of texts.")
+    if not prompts:
+        raise InvalidRequest("There is no prompt; give at least one.")
+
+
 def check_prompt(prompt: str) -> None:
     """Refuse a prompt without a word in it."""
+    if not isinstance(prompt, str):
+        raise InvalidRequest(f"The prompt is of type {type(prompt).__name__}; give a text.")
     if not prompt.strip():
         raise InvalidRequest("The prompt is empty; write a question or an instruction.")
 
@@ -29,6 +56,10 @@ def check_prompt(prompt: str) -> None:
 def check_config(config: DecodingConfig) -> None:
     """Refuse settings outside their limits."""
     method_settings(config.method)
+    for name in WHOLE_NUMBERS:
+        value = getattr(config, name)
+        if value is not None and type(value) is not int:
+            raise InvalidRequest(f"The setting {name} is {value!r}; it must be a whole number.")
     if config.max_new_tokens < 1:
         raise InvalidRequest(
             f"The number of new tokens is {config.max_new_tokens}; it must be at least 1."
@@ -51,6 +82,7 @@ CHOICES = {
     "cost_model": ("curve", "line"),
     "acceptance": ("exact", "typical"),
 }
+WHOLE_NUMBERS = ("max_new_tokens", "max_nodes", "prune_top_k", "top_k", "seed")
 MAX_STOPS = 16
 MAX_STOP_LENGTH = 200
 
@@ -61,6 +93,12 @@ def _check_choices(config: DecodingConfig) -> None:
         if given not in allowed:
             name = field.replace("_", " ")
             raise InvalidRequest(f"The {name} is '{given}'; use one of {', '.join(allowed)}.")
+    asks = config.prune_rule == "budget" or config.prune_when == "pays"
+    if config.cost_model == "line" and asks:
+        raise InvalidRequest(
+            "The cost model 'line' cannot tell what pruning saves; use the cost model 'curve' "
+            "with the rule 'budget' or with pruning when it pays."
+        )
     if config.acceptance == "typical" and config.temperature == 0:
         raise InvalidRequest(
             "Typical acceptance needs a temperature and it is 0; give one above 0, or use exact."

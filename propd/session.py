@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from propd.core import StepEvent
-from propd.decoding import DecodingSession, Ends
+from propd.decoding import DecodingSession
 from propd.errors import InvalidRequest
 from propd.text import TextStream, TokenTexts
 
@@ -22,16 +22,19 @@ class Session:
 
     def __init__(
         self,
-        start: Callable[[Ends | None], DecodingSession],
+        decoding: DecodingSession,
         tokenizer: Any,
         token_text: TokenTexts,
         encode: Callable[[str], list[int]],
-        stop: Sequence[str],
+        longest: int,
     ) -> None:
+        """longest: tokens of the longest prompt that there is room for."""
         self._tokenizer, self._token_text, self._encode = tokenizer, token_text, encode
-        self._stop, self._streams = tuple(stop), dict[int, TextStream]()
-        self._next = 0
-        self.decoding = start(self._push if stop else None)
+        self._stop, self._longest = decoding.config.stop, longest
+        self._streams, self._next = dict[int, TextStream](), 0
+        self.decoding = decoding
+        if self._stop:
+            decoding.ends = self._push
 
     @property
     def rows(self) -> list[int]:
@@ -41,14 +44,19 @@ class Session:
     def join(self, prompt: str) -> StepEvent:
         """Take a prompt in and read it. The event's ``row`` is the number of the new row."""
         ids = self._encode(prompt)
+        if len(ids) > self._longest:
+            raise InvalidRequest(
+                f"The prompt has {len(ids):,} tokens and the session was opened for "
+                f"{self._longest:,}; open one with a larger longest_prompt."
+            )
         event = self._with_text(self._join(ids))
-        self._let_go()
+        self.decoding.let_go()
         return event
 
     def step(self) -> list[StepEvent]:
         """One pass for all rows: an event for each; rows that ended have left."""
         events = [self._with_text(event) for event in self.decoding.step()]
-        self._let_go()
+        self.decoding.let_go()
         return events
 
     def cancel(self, row: int) -> None:
@@ -60,16 +68,17 @@ class Session:
         self._streams.pop(row, None)
 
     def run(self, prompts: Sequence[Sequence[int]]) -> Iterator[StepEvent]:
-        """Decode prompts of token ids, as many at once as there are rows. Closing it cancels."""
+        """Decode prompts of token ids, as many at once as there are rows. Closing it cancels.
+
+        Rows are numbered from 0, so none may be open.
+        """
+        if self.rows:
+            raise InvalidRequest(f"The rows {self.rows} are being decoded; end or cancel them.")
         self._streams |= {number: self._stream() for number in range(len(prompts))}
         self._next = max(self._next, len(prompts))
         with closing(self.decoding.run(prompts)) as events:  # type: ignore[type-var]
             for event in events:
                 yield self._with_text(event)
-
-    def _let_go(self) -> None:
-        for row in [row for row in self.decoding.rows if row.finish_reason]:
-            self.decoding.leave(row)
 
     def check_integrity(self) -> None:
         """Raise if the session's cache and rows disagree."""

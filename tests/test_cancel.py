@@ -47,6 +47,7 @@ class Consumer:
         self.source = random.Random(seed)
         self.truth = plain_texts(small_world(), PROMPTS, **SETTINGS)
         self.ends: Counter[str] = Counter()
+        self.broke: tuple[str, str] | None = None
 
     def cancel_one(self, session: DecodingSession) -> None:
         """Start a run, cancel it, and hold the session to what it promises."""
@@ -55,6 +56,9 @@ class Consumer:
         end(session)
         for told, true in zip(self.told, self.truth, strict=True):
             assert told == true[: len(told)]
+        if session.closed:  # a step that had moved the cache could not be told
+            assert self.broke in (("planner", "learn"), ("pruner", "learn"))
+            return
         session.check_integrity()
         leave_all(session)
         session.check_integrity()
@@ -116,7 +120,7 @@ class Consumer:
     def break_somewhere(
         self, session: DecodingSession, where: tuple[tuple[str, str], ...]
     ) -> tuple[str, str]:
-        part, method = self.source.choice(where)
+        part, method = self.broke = self.source.choice(where)
         break_at(session, part, method, self.source.randint(1, 3))
         return part, method
 
@@ -134,6 +138,8 @@ def cancel_many(consumer: Consumer, cancels: int) -> None:
     for number in range(cancels // RUNS_A_SESSION):
         session = open_session(small_world(), methods[number % len(methods)], rows=3, **SETTINGS)
         for _ in range(RUNS_A_SESSION):
+            if session.closed:
+                session = open_session(small_world(), session.config.method, rows=3, **SETTINGS)
             consumer.cancel_one(session)
 
 

@@ -75,8 +75,15 @@ def test_a_place_without_room_is_refused_before_the_run(
     assert "No file can be written to" in capsys.readouterr().err
 
 
+# together they are refused: the line cannot tell what pruning saves
+@pytest.mark.parametrize(
+    "asked", [("prune-when", "prune_when", "pays"), ("cost-model", "cost_model", "line")]
+)
 def test_every_setting_of_a_request_reaches_it(
-    tiny_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tiny_folder: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    asked: tuple[str, str, str],
 ) -> None:
     """An option that is read and then forgotten changes nothing, and nobody sees it."""
     costs = {"draft": [[1, 0.1]], "early": [[1, 1.0], [64, 2.0]], "prune": [], "late": [[1, 1.0]]}
@@ -86,16 +93,16 @@ def test_every_setting_of_a_request_reaches_it(
     options = [
         "--stop", "END", "--stop", "\u00bf", "--temperature", "0.5", "--acceptance", "typical",
         "--prune-rule", "threshold", "--prune-top-k", "7", "--prune-threshold", "0.2",
-        "--prune-when", "pays", "--max-nodes", "9", "--values", "contextual",
-        "--cost-model", "line", "--cost-table", str(tmp_path / "costs.json"),
+        f"--{asked[0]}", asked[2], "--max-nodes", "9", "--values", "contextual",
+        "--cost-table", str(tmp_path / "costs.json"),
     ]  # fmt: skip
     arguments = ("abc", "--json", "--max-new-tokens", "8", "--trace", str(path))
     assert run(tiny_folder, *arguments, *options) == 0
     assert load(path).header.config == {
         "max_new_tokens": 8, "stop": ["END", "\u00bf"], "temperature": 0.5,
         "acceptance": "typical", "prune_rule": "threshold", "prune_top_k": 7,
-        "prune_threshold": 0.2, "prune_when": "pays", "max_nodes": 9, "values": "contextual",
-        "cost_model": "line", "record_probabilities": True,
+        "prune_threshold": 0.2, asked[1]: asked[2], "max_nodes": 9, "values": "contextual",
+        "record_probabilities": True,
         "cost_table": {**costs, "past_row_ms": 0.0, "past_token_ms": 0.0},
     }  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -205,6 +206,10 @@ def test_typical_acceptance_is_reproducible_and_needs_a_temperature(engine: prop
         ({"prune_rule": "luck"}, "The prune rule is 'luck'; use one of topk, threshold, budget"),
         ({"prune_threshold": 2.0}, "The pruning threshold is 2.0"),
         ({"values": None}, "The values is 'None'"),
+        ({"topk": 4}, "There is no setting 'topk'; did you mean top_k?"),
+        ({"max_new_tokens": 2.5}, "The setting max_new_tokens is 2.5; it must be a whole number"),
+        ({"seed": True}, "The setting seed is True"),
+        ({"cost_model": "line", "prune_rule": "budget"}, "The cost model 'line' cannot tell"),
     ],
 )
 def test_bad_settings_get_one_sentence(
@@ -247,3 +252,52 @@ def test_a_closed_run_leaves_no_rows(engine: propd.Engine) -> None:
         next(stream)
         stream.close()  # type: ignore[attr-defined]
         assert session.rows == []
+
+
+def test_a_prompt_longer_than_the_session_has_room_for_is_refused(engine: propd.Engine) -> None:
+    """It would be answered with fewer tokens than asked for, and nobody would know why."""
+    with engine.open(max_new_tokens=20, longest_prompt=5) as session:
+        with pytest.raises(InvalidRequest, match="has 9 tokens and the session was opened for 5"):
+            session.join("too long!")
+        assert session.rows == []
+    with pytest.raises(InvalidRequest, match="The longest prompt is -5 tokens"):
+        engine.open(longest_prompt=-5)
+
+
+def test_time_between_steps_is_not_counted(engine: propd.Engine) -> None:
+    with engine.open(max_new_tokens=4, longest_prompt=5, method="autoregressive") as session:
+        session.join("abc")
+        time.sleep(0.4)
+        assert session.step()[0].elapsed_s < 0.3
+
+
+def test_a_run_needs_an_empty_session(engine: propd.Engine) -> None:
+    with engine.open(max_new_tokens=9, longest_prompt=9, max_rows=2) as session:
+        session.join("abc")
+        with pytest.raises(InvalidRequest, match=r"The rows \[0\] are being decoded"):
+            next(session.run([[1, 2]]))
+
+
+def test_a_step_that_cannot_be_told_closes_the_session(
+    engine: propd.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its tokens are in the cache and in nobody's hands: going on would lose them in silence."""
+    session = engine.open(max_new_tokens=9, longest_prompt=9)
+    session.join("abc")
+
+    def stop(feedback: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(session.decoding.planner, "learn", stop)
+    with pytest.raises(KeyboardInterrupt):
+        session.step()
+    with pytest.raises(InvalidRequest, match="The session is closed"):
+        session.step()
+
+
+@pytest.mark.parametrize("prompts", ["abc", []])
+def test_prompts_are_a_list(engine: propd.Engine, prompts: object) -> None:
+    with pytest.raises(InvalidRequest, match=r"give a list of texts|give at least one"):
+        engine.generate_batch(prompts)  # type: ignore[arg-type]
+    with pytest.raises(InvalidRequest, match="The prompt is of type list; give a text"):
+        engine.generate(["abc"])  # type: ignore[arg-type]

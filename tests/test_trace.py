@@ -92,7 +92,8 @@ CONFIGS: list[dict[str, Any]] = [
     {"temperature": 1.0, "seed": 3, "record_probabilities": True},
     {"temperature": 1.0, "acceptance": "typical", "method": "medusa"},
     {"prune_rule": "threshold", "prune_threshold": 0.02, "values": "contextual"},
-    {"prune_rule": "budget", "prune_when": "pays", "cost_model": "line"},
+    {"prune_rule": "budget", "prune_when": "pays"},
+    {"cost_model": "line"},
     {"cost_table": CostTable(((1, 1.0),), ((1, 5.0), (64, 9.0)), ((1, 0.5),), ((1, 9.5),))},
 ]
 

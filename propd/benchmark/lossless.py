@@ -13,6 +13,7 @@ from torch import Tensor
 from propd.benchmark.checkpoint import Checkpoint, key_of
 from propd.core import DecodingConfig
 from propd.engine import Engine
+from propd.errors import InvalidRequest
 from propd.recording import asked
 
 
@@ -114,6 +115,11 @@ def verify_lossless(
     (method, batch size) is kept when it is done, and from which it is taken if it is there.
     """
     config = replace(config or DecodingConfig(), max_new_tokens=max_new_tokens)
+    if config.temperature:
+        raise InvalidRequest(
+            f"Losslessness is told of greedy texts and the temperature is {config.temperature}; "
+            "give 0."
+        )
     done = Checkpoint(checkpoint, _key(engine, prompts, config))
     plain = _plain_texts(engine, prompts, replace(config, method="autoregressive"), done, report)
     cells: list[Cell] = []

@@ -73,8 +73,6 @@ class HeadsShape:
 
 AnyShape = HeadsConfig | HeadsShape
 
-_UNREADABLE = (OSError, LookupError, TypeError, ValueError, RuntimeError, SafetensorError)
-
 
 class ResidualBlock(nn.Module):
     """x + W2 silu(W1 [x; extra]); begins as the identity in x."""

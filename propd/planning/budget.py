@@ -40,7 +40,7 @@ class Budget:
             range(rows, len(order) + 1),
             key=lambda m: (
                 lengths[m - 1]
-                / self.cost.estimate(Work(rows, len(order), m, view.past, pruned=True))
+                / self.cost.estimate(Work(rows, len(order), m, view.past, True, True))
             ),
         )
         kept = set(order[:best])

@@ -20,6 +20,8 @@ FORGETTING = 0.02
 OLDEST_WEIGHT = 0.05
 SCALE_RATE = 0.1
 CURVE_RATE = 0.05
+SHORTEST = 1e-3
+"""Milliseconds."""
 
 
 @dataclass(frozen=True)
@@ -35,11 +37,8 @@ class Work:
     """Past of the longest row."""
     pruned: bool = False
     """Whether the early head looks."""
-
-    @property
-    def drafted(self) -> bool:
-        """Whether the draft heads run."""
-        return self.early > self.rows
+    drafted: bool = False
+    """Whether the draft heads run; they may, and the tree still be a root."""
 
 
 class CostModel(Protocol):
@@ -77,7 +76,8 @@ class LineCost:
         means = {}
         for tokens, _ in table.early:
             late = (tokens + 2) // 2 if pruned else tokens
-            means[tokens - 1] = curve.estimate(Work(1, tokens, late, 0, pruned and tokens > 1))
+            grown = tokens > 1
+            means[tokens - 1] = curve.estimate(Work(1, tokens, late, 0, pruned and grown, grown))
         return cls(means)
 
     def estimate(self, work: Work) -> float:
@@ -141,11 +141,11 @@ class CurveCost:
             time += self._draft(work.rows)
         if work.pruned:
             time += self._prune(work.early)
-        return self.scale * time
+        return max(self.scale * time, SHORTEST)  # a table may say 0; nothing takes no time
 
     def observe(self, work: Work, spent: Milliseconds) -> None:
         """Move the scale towards this step, and the curves towards its segments."""
-        error = spent.total / max(self.estimate(work), 1e-6)
+        error = spent.total / self.estimate(work)
         self.scale *= min(max(error, 0.2), 5.0) ** SCALE_RATE
         # attention to the past is in both segments of layers: leave their proportion as it is
         past = work.past * (self._row_ms * work.rows + self._token_ms * work.late)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from threading import Lock
 
 from propd.core import CostTable, DecodingConfig
 from propd.decoding import DecodingSession
@@ -15,6 +16,8 @@ from propd.tree.pruning import Pruner, TopK
 
 NO_COSTS = CostTable(draft=(), early=((1, 1.0),), prune=(), late=((1, 0.0),))
 """For methods that never ask."""
+SHORT = 48
+"""Tokens of the prompt of a sweep."""
 CALIBRATION_PROMPT = "Write a short story about a lighthouse keeper and the sea."
 
 OpenSession = Callable[[Planner, Pruner, DecodingConfig, int, int], DecodingSession]
@@ -32,15 +35,17 @@ class CostBook:
     ) -> None:
         self._heads, self._encode, self._open_session = heads, encode, open_session
         self._tables: dict[int, CostTable] = {}
+        self._lock = Lock()
 
     def table(self, rows: int) -> CostTable:
         """The costs of a batch of so many rows and of one row alone; measured when first asked."""
-        if rows not in self._tables:
-            alone = self._tables.get(1) or self._sweep(1)
-            self._tables[1] = alone
-            if rows > 1:
-                self._tables[rows] = join_tables(alone, self._sweep(rows))
-        return self._tables[rows]
+        with self._lock:  # of two first requests one measures and the other waits
+            if rows not in self._tables:
+                alone = self._tables.get(1) or self._sweep(1)
+                self._tables[1] = alone
+                if rows > 1:
+                    self._tables[rows] = join_tables(alone, self._sweep(rows))
+            return self._tables[rows]
 
     def _sweep(self, rows: int) -> CostTable:
         if self._heads is None:
@@ -48,10 +53,10 @@ class CostBook:
         shape = self._heads.config
         tokens = steps_of_a_sweep() * (shape.draft_heads + 1)
         config = DecodingConfig(max_new_tokens=tokens, ignore_eos=True)
-        prompt = self._encode(CALIBRATION_PROMPT)
+        prompt = self._encode(CALIBRATION_PROMPT)[:SHORT]
         pruner = TopK(shape.prune_top_k)
 
         def open_session(planner: Planner) -> DecodingSession:
-            return self._open_session(planner, pruner, config, len(prompt) + FAR, rows)
+            return self._open_session(planner, pruner, config, len(prompt) + FAR // rows, rows)
 
         return measure_costs(open_session, shape.acceptance_table, MAX_TREE, prompt)

@@ -143,7 +143,7 @@ class DynamicPlanner:
         self.values, self.explorer = config.values, explorer
         self.calibration, self.survival = Calibration(depths), Survival(depths, ranks)
         self.max_nodes = config.max_nodes
-        self._decided: tuple[list[TokenTree], SizeDecision] | None = None
+        self._decided: tuple[list[TokenTree], SizeDecision]
 
     def wants_drafts(self, outlook: Outlook) -> bool:
         """Whether any size above 0 is worth it by the running accuracies of the ranks.
@@ -151,20 +151,28 @@ class DynamicPlanner:
         Contextual values can only be told with drafts; but where all ranks together are not worth
         a node, the heads' own word is not asked either, so that useless heads cost nothing.
         """
-        self._decided = self._decide(outlook, [self.estimator.table] * outlook.rows)
+        chances = [self.estimator.table] * outlook.rows
+        self._decided = self._decide(outlook, chances, self.explorer)
         return self._decided[1].chosen > 0
 
     def plan(
         self, outlook: Outlook, drafts: Sequence[Drafts]
     ) -> tuple[list[TokenTree], SizeDecision]:
-        """What `wants_drafts` decided; with contextual values, decided anew from the drafts."""
-        if self._decided is None or (self.values == "contextual" and self._decided[1].chosen):
-            chances = [self.calibration.corrected(row.probabilities) for row in drafts]
-            return self._decide(outlook, chances)
-        return self._decided
+        """What `wants_drafts` decided; with contextual values, decided anew from the drafts.
+
+        A step that explores stays as it was decided: its size is what is to be learned.
+        """
+        trees, decision = self._decided
+        if self.values == "rank" or decision.chosen == 0 or decision.reason == "explore":
+            return trees, decision
+        chances = [self.calibration.corrected(row.probabilities) for row in drafts]
+        return self._decide(outlook, chances, None)
 
     def _decide(
-        self, outlook: Outlook, chances: Sequence[Sequence[Sequence[float]]]
+        self,
+        outlook: Outlook,
+        chances: Sequence[Sequence[Sequence[float]]],
+        explorer: Explorer | None,
     ) -> tuple[list[TokenTree], SizeDecision]:
         """Grow the largest tree of each row, weigh every total size, and share out the best.
 
@@ -181,8 +189,8 @@ class DynamicPlanner:
         offers.sort(key=lambda offer: -offer.value)
         options = self._weigh(offers, outlook)
         at, explored = options.best(), False
-        if self.explorer is not None:
-            at, explored = self.explorer.choose(options, at)
+        if explorer is not None:
+            at, explored = explorer.choose(options, at)
         shares = [0] * outlook.rows
         for offer in offers[: options.sizes[at]]:
             shares[offer.row] += 1
@@ -210,14 +218,17 @@ class DynamicPlanner:
 
     def _weigh_mode(self, offers: Sequence[Offer], outlook: Outlook, pruned: bool) -> Options:
         rows = outlook.rows
-        sizes = sorted(n for n in {*SIZES, *(n * rows for n in SIZES)} if n <= len(offers))
+        sizes = sorted(
+            n for n in {*SIZES, *(n * rows for n in SIZES), len(offers)} if n <= len(offers)
+        )
         whole = self.survival.of_truths() if pruned else [1.0] * (len(self.estimator.table) + 1)
         gains = (offer.value * whole[offer.depth] for offer in offers)
         lengths = list(accumulate(gains, initial=float(rows)))
         alive = (self.survival.of_node(offer.depth, offer.rank) for offer in offers)
         late = list(accumulate(alive, initial=float(rows))) if pruned else range(rows, 1 << 30)
         works = [
-            Work(rows, rows + n, round(late[n]), outlook.past, pruned and n > 0) for n in sizes
+            Work(rows, rows + n, round(late[n]), outlook.past, pruned and n > 0, n > 0)
+            for n in sizes
         ]
         return Options(
             tuple(sizes),
@@ -228,6 +239,10 @@ class DynamicPlanner:
 
     def _tell(self, options: Options, at: int, explored: bool, outlook: Outlook) -> SizeDecision:
         line = self.cost.inner if isinstance(self.cost, FrozenCost) else self.cost
+        coefficients: tuple[float, ...] = ()
+        if isinstance(line, LineCost):
+            base, slope = line.coefficients()
+            coefficients = (base + slope * (outlook.rows - 1), slope)  # further roots cost too
         end = min(outlook.deepest) < len(self.estimator.table)
         return SizeDecision(
             sizes=options.sizes,
@@ -236,7 +251,7 @@ class DynamicPlanner:
             chosen=options.sizes[at],
             reason="explore" if explored else "end" if end else "best",
             acceptance_table=tuple(tuple(row) for row in self.estimator.table),
-            cost_coefficients=line.coefficients() if isinstance(line, LineCost) else (),
+            cost_coefficients=coefficients,
             prunes=options.prunes and options.sizes[at] > 0,
         )
 

@@ -67,16 +67,14 @@ def measure_costs(
     for number in range(rows):
         session.join(number, prompt)
     sizes = [n for n in SIZES if n <= max_nodes and (n == 0 or rows * (n + 1) <= MOST_TOKENS)]
-    for number, planner.prunes in enumerate(ROUNDS):
-        if number == 1:
-            planner.seen.clear()
+    for planner.prunes in ROUNDS:
         for planner.size in sizes:
-            session.step()
-    near, planner.prunes = list(planner.seen), False
+            _step(session)
+    near, planner.prunes = planner.seen[len(sizes) :] or planner.seen, False
+    planner.seen = []
     far = _jump(session)
-    planner.seen.clear()
     for planner.size in (0, sizes[-1], 0, sizes[-1]):
-        session.step()
+        _step(session)
     row_ms, token_ms = _price_of_past(near, planner.seen, far)
     session.close()
     return CostTable(
@@ -87,6 +85,12 @@ def measure_costs(
         past_row_ms=row_ms,
         past_token_ms=token_ms,
     )
+
+
+def _step(session: DecodingSession) -> None:
+    """A step, unless the context of a small model is full."""
+    if all(row.finish_reason is None for row in session.rows):
+        session.step()
 
 
 def steps_of_a_sweep() -> int:
@@ -138,7 +142,7 @@ def _price_of_past(
     near: Sequence[Feedback], distant: Sequence[Feedback], far: int
 ) -> tuple[float, float]:
     """(milliseconds for a row and token of past, for a token of the pass and token of past)."""
-    if far == 0:
+    if far == 0 or len(distant) < 2:
         return 0.0, 0.0
     rows = near[0].work.rows
 

@@ -42,8 +42,9 @@ def test_a_curve_learns_between_its_points() -> None:
 def test_pruning_pays_in_the_late_segment() -> None:
     """16 tokens of which 8 survive: the late layers cost what 8 cost, and the early head's time."""
     cost = CurveCost(TABLE)
-    assert cost.estimate(Work(1, 16, 16)) == pytest.approx(2 + 8 + 50)
-    assert cost.estimate(Work(1, 16, 8, pruned=True)) == pytest.approx(2 + 8 + 2.5 + 30)
+    assert cost.estimate(Work(1, 16, 16, drafted=True)) == pytest.approx(2 + 8 + 50)
+    pruned = Work(1, 16, 8, pruned=True, drafted=True)
+    assert cost.estimate(pruned) == pytest.approx(2 + 8 + 2.5 + 30)
 
 
 def test_plain_decoding_pays_for_no_draft() -> None:
@@ -72,8 +73,9 @@ def test_the_shape_is_learned_too() -> None:
     cost = CurveCost(TABLE)
     for _ in range(300):
         cost.observe(Work(1, 1, 1), Milliseconds(early=4.0, late=30.0))
-        cost.observe(Work(1, 16, 16), Milliseconds(draft=2.0, early=8.0, late=150.0))
-    ratio = cost.estimate(Work(1, 16, 16)) / cost.estimate(Work(1, 1, 1))
+        large = Work(1, 16, 16, drafted=True)
+        cost.observe(large, Milliseconds(draft=2.0, early=8.0, late=150.0))
+    ratio = cost.estimate(large) / cost.estimate(Work(1, 1, 1))
     assert ratio == pytest.approx(160 / 34, rel=0.1)
 
 
@@ -106,3 +108,17 @@ def test_the_slope_is_never_negative() -> None:
 def test_the_line_begins_with_the_table() -> None:
     line = LineCost.from_table(TABLE, pruned=False)
     assert line.means == {0: 34.0, 7: 36.0, 15: 60.0}
+
+
+def test_drafts_that_came_to_nothing_are_paid_for() -> None:
+    """The heads ran and the tree is a root: their time must not make the layers look slow."""
+    cost = CurveCost(TABLE)
+    for _ in range(200):
+        cost.observe(Work(1, 1, 1, drafted=True), Milliseconds(draft=2.0, early=4.0, late=30.0))
+    assert cost.scale == pytest.approx(1.0, abs=0.01)
+
+
+def test_a_table_of_zeros_gives_some_time() -> None:
+    """L(n) / T(n) must not divide by nothing."""
+    zeros = CostTable((), ((1, 0.0),), (), ((1, 0.0),))
+    assert CurveCost(zeros).estimate(Work(1, 1, 1)) > 0

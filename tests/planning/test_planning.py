@@ -8,6 +8,7 @@ from propd.core import CostTable, DecodingConfig, Milliseconds, SizeDecision, To
 from propd.planning.acceptance import AcceptanceEstimator, Calibration
 from propd.planning.cost import CurveCost, FrozenCost, LineCost, Work
 from propd.planning.drafts import NO_DRAFTS, Drafts
+from propd.planning.exploration import Explorer
 from propd.planning.feedback import Feedback, RowFeedback
 from propd.planning.planner import DynamicPlanner, Outlook
 from propd.tree.growth import grow
@@ -165,3 +166,31 @@ def test_the_line_of_the_paper_is_told() -> None:
     dynamic = DynamicPlanner(AcceptanceEstimator(TABLE), cost, DecodingConfig())
     assert plan(dynamic)[1].cost_coefficients == pytest.approx((10.0, 0.2))
     assert plan(planner(0.2))[1].cost_coefficients == ()
+
+
+def test_the_largest_tree_asked_for_is_a_candidate() -> None:
+    assert plan(planner(0.0, max_nodes=5))[0][0].size == 5
+
+
+def test_contextual_steps_explore_once() -> None:
+    """The allowance is charged for what is run, and what is charged is run."""
+    one = contextual(0.4)
+    one.explorer = Explorer(share=0.5, stale=3)
+    sure = Drafts(((1, 2, 3),), ((1, 2, 3),), ((0.95, 0.01, 0.01),))
+    explored = 0
+    for _ in range(60):
+        before = one.explorer.allowance
+        [tree], decision = plan(one, drafts=[sure])
+        assert (one.explorer.allowance < before) <= (decision.reason == "explore")
+        explored += decision.reason == "explore"
+        work = Work(1, 1 + tree.size, 1 + tree.size, drafted=True)
+        one.explorer.learn(work, 12.0)
+    assert explored > 3
+
+
+def test_coefficients_in_a_batch_count_the_roots() -> None:
+    """T(0) of three rows is b0, not the time of one row alone."""
+    cost = LineCost({0: 10.0, 10: 12.0})
+    dynamic = DynamicPlanner(AcceptanceEstimator(TABLE), cost, DecodingConfig())
+    decision = plan(dynamic, (9, 9, 9))[1]
+    assert decision.cost_coefficients[0] == pytest.approx(decision.estimated_ms[0])
