@@ -26,9 +26,10 @@ from propd.planning.cost import Work
 from propd.planning.drafts import NO_DRAFTS, Drafts
 from propd.planning.feedback import Feedback
 from propd.planning.planner import Outlook, Planner
+from propd.planning.pruner import Pruner, told_of
 from propd.requests import prompt_too_long
 from propd.rows import Row
-from propd.tree.pruning import EarlyView, Pruner, Pruning, look, prune, told_of
+from propd.tree.pruning import EarlyView, Pruning, look, prune
 from propd.tree.sampling import Chooser
 from propd.tree.topology import ROOT_ONLY, ancestor_mask, inner_nodes, select
 from propd.verification import Verdict, judge

@@ -30,6 +30,7 @@ from propd.models.registry import DEFAULT_MODEL
 from propd.opening import Opening
 from propd.planning.cost_book import CostBook
 from propd.planning.planner import Planner
+from propd.planning.pruner import Pruner
 from propd.requests import (
     MAX_ROWS,
     check_prompt,
@@ -40,7 +41,6 @@ from propd.requests import (
 )
 from propd.session import Session
 from propd.text import TokenTexts, prompt_ids
-from propd.tree.pruning import Pruner
 
 HEADS_FOLDER = Path(__file__).resolve().parent.parent / "assets" / "heads"
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from propd.core import CostTable, DecodingConfig
 from propd.errors import InvalidRequest
-from propd.planning.acceptance import AcceptanceEstimator
+from propd.planning.chances import AcceptanceEstimator
 from propd.planning.cost import CostModel, CurveCost, FrozenCost, LineCost
 from propd.planning.exploration import Explorer
 from propd.planning.planner import DynamicPlanner, FixedPlanner, Planner
@@ -19,7 +19,7 @@ from propd.tree.topology import ROOT_ONLY
 
 if TYPE_CHECKING:
     from propd.models.heads import AnyShape
-    from propd.tree.pruning import Pruner
+    from propd.planning.pruner import Pruner
 
 MEDUSA_NODES = 63
 
@@ -146,7 +146,7 @@ def make_pruner(
     if not settings.pruning:
         return None
     from propd.planning.budget import Budget  # these need torch
-    from propd.tree.pruning import Threshold, TopK
+    from propd.planning.pruner import Threshold, TopK
 
     heads = check_heads(settings, heads)
     if config.prune_rule == "threshold":

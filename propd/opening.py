@@ -20,7 +20,7 @@ from propd.models.heads import AnyShape
 from propd.planning.checked import CheckedPlanner
 from propd.planning.cost_book import NO_COSTS, CostBook
 from propd.planning.planner import Planner
-from propd.tree.pruning import Pruner
+from propd.planning.pruner import Pruner
 
 
 @dataclass(frozen=True)

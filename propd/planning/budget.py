@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from itertools import accumulate
 
-from propd.planning.acceptance import Calibration
+from propd.planning.chances import Calibration
 from propd.planning.cost import CostModel, Work
 from propd.planning.feedback import Feedback
 from propd.tree.pruning import EarlyView

@@ -10,9 +10,9 @@ from propd.decoding import DecodingSession
 from propd.errors import InvalidRequest
 from propd.models.heads import DraftHeads
 from propd.planning.planner import Planner
+from propd.planning.pruner import Pruner, TopK
 from propd.planning.sweep import FAR, join_tables, measure_costs, steps_of_a_sweep
 from propd.requests import MAX_TREE
-from propd.tree.pruning import Pruner, TopK
 
 NO_COSTS = CostTable(draft=(), early=((1, 1.0),), prune=(), late=((1, 0.0),))
 """For methods that never ask."""

@@ -8,7 +8,7 @@ from itertools import accumulate
 from typing import Literal, NamedTuple, Protocol
 
 from propd.core import DecodingConfig, SizeDecision, TokenTree
-from propd.planning.acceptance import AcceptanceEstimator, Calibration, Survival
+from propd.planning.chances import AcceptanceEstimator, Calibration, Survival
 from propd.planning.cost import CostModel, FrozenCost, LineCost, Work
 from propd.planning.drafts import Drafts
 from propd.planning.exploration import Explorer

@@ -15,7 +15,7 @@ from propd.planning.planner import Outlook, Planner, size_of
 from propd.tree.growth import grow, prefix
 from propd.tree.topology import limit_depth
 
-SIZES = (0, 1, 3, 7, 11, 15, 23, 31, 47, 63)
+SWEPT = (0, 1, 3, 7, 11, 15, 23, 31, 47, 63)
 """Nodes a row: with the root, numbers of tokens at which kernels change their step."""
 MOST_TOKENS = 256
 """In the pass; larger ones follow the last slope."""
@@ -66,7 +66,7 @@ def measure_costs(
     rows = session.max_rows
     for number in range(rows):
         session.join(number, prompt)
-    sizes = [n for n in SIZES if n <= max_nodes and (n == 0 or rows * (n + 1) <= MOST_TOKENS)]
+    sizes = [n for n in SWEPT if n <= max_nodes and (n == 0 or rows * (n + 1) <= MOST_TOKENS)]
     for planner.prunes in ROUNDS:
         for planner.size in sizes:
             _step(session)
@@ -95,7 +95,7 @@ def _step(session: DecodingSession) -> None:
 
 def steps_of_a_sweep() -> int:
     """Steps that a sweep runs at most."""
-    return len(ROUNDS) * len(SIZES) + 4
+    return len(ROUNDS) * len(SWEPT) + 4
 
 
 def join_tables(one: CostTable, other: CostTable) -> CostTable:

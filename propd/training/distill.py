@@ -4,7 +4,7 @@ Heads must guess what this model would write, so nobody's text is better than it
 self-distillation). Work goes in waves. A wave draws seed instructions, lets the model invent
 further ones after an open user turn, answers them all, and is saved as one shard; the answers are
 the passages that the next wave's instructions work on. A wave depends on the seed, its number and
-the shard before it only, so an interrupted run goes on where it stopped.
+the shards before it, so an interrupted run goes on where it stopped.
 """
 
 from __future__ import annotations

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from propd.errors import InvalidRequest
-from propd.planning.feedback import Feedback
 from propd.tree.topology import inner_nodes
 
 
@@ -47,67 +45,6 @@ class Pruning:
     alive: tuple[bool, ...]
     ranks: tuple[int | None, ...]
     probabilities: tuple[float | None, ...]
-
-
-class Pruner(Protocol):
-    """Decides which drafted nodes reach the late layers.
-
-    To bring your own: answer in `keep` for each of T nodes. The loop keeps the roots and drops what
-    hangs below a dropped node, whatever the answer; the text stays right whatever you drop.
-    """
-
-    name: str
-    """As events tell it."""
-
-    def keep(self, view: EarlyView) -> Sequence[bool]:
-        """(T,) whether each node shall go on."""
-        ...
-
-    def learn(self, feedback: Feedback) -> None:
-        """What became of the nodes."""
-        ...
-
-
-class TopK:
-    """The paper's rule: a child outside its parent's top-k of the early head goes."""
-
-    name = "topk"
-
-    def __init__(self, k: int) -> None:
-        self.k = k
-
-    def keep(self, view: EarlyView) -> list[bool]:
-        """Ties with the k-th stay."""
-        return [rank is None or rank < self.k for rank in view.ranks]
-
-    def learn(self, feedback: Feedback) -> None:
-        """Nothing to learn."""
-
-
-class Threshold:
-    """A child that the early head calls less probable than a fixed chance goes (ours)."""
-
-    name = "threshold"
-
-    def __init__(self, least: float) -> None:
-        self.least = least
-
-    def keep(self, view: EarlyView) -> list[bool]:
-        """Equal to the threshold stays."""
-        return [chance is None or chance >= self.least for chance in view.probabilities]
-
-    def learn(self, feedback: Feedback) -> None:
-        """Nothing to learn."""
-
-
-def told_of(pruner: Pruner) -> dict[str, Any]:
-    """What an event tells of the rule, in its own fields."""
-    told: dict[str, Any] = {"prune_rule": pruner.name}
-    if isinstance(pruner, TopK):
-        told["prune_top_k"] = pruner.k
-    if isinstance(pruner, Threshold):
-        told["prune_threshold"] = pruner.least
-    return told
 
 
 def look(

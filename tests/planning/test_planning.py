@@ -5,7 +5,7 @@ from typing import Any, Literal
 import pytest
 
 from propd.core import CostTable, DecodingConfig, Milliseconds, SizeDecision, TokenTree
-from propd.planning.acceptance import AcceptanceEstimator, Calibration
+from propd.planning.chances import AcceptanceEstimator, Calibration
 from propd.planning.cost import CurveCost, FrozenCost, LineCost, Work
 from propd.planning.drafts import NO_DRAFTS, Drafts
 from propd.planning.exploration import Explorer

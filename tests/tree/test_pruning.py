@@ -4,7 +4,8 @@ import torch
 
 from propd.planning.budget import Budget
 from propd.planning.cost import LineCost
-from propd.tree.pruning import EarlyView, Pruning, Threshold, TopK, look, prune
+from propd.planning.pruner import Threshold, TopK
+from propd.tree.pruning import EarlyView, Pruning, look, prune
 from propd.tree.topology import inner_nodes
 
 # root 0 with children 1 (token 4), 2 (token 1); 1 has child 3 (token 0); 2 has child 4 (token 2)
