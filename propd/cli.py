@@ -46,6 +46,9 @@ def build_parser() -> argparse.ArgumentParser:
     _lossless_parser(
         actions.add_parser("verify-lossless", help="compare every text with plain decoding")
     )
+    _distill_parser(
+        actions.add_parser("distill", help="let the model write training text for its heads")
+    )
     _train_parser(actions.add_parser("train", help="train draft heads and an early head"))
     trace_parser(actions.add_parser("trace", help="check, convert or show a recorded run"))
     doctor = actions.add_parser("doctor", help="what works here, and what to do about the rest")
@@ -145,8 +148,24 @@ def _lossless_parser(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=commands.verify_lossless)
 
 
+def _distill_parser(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="shards; goes on where it stopped"
+    )
+    parser.add_argument(
+        "--tokens", type=int, default=1_000_000, metavar="N", help="of answers (%(default)s)"
+    )
+    parser.add_argument("--rows", type=int, default=16, metavar="B", help="decoded together")
+    parser.add_argument("--answer-tokens", type=int, default=192, metavar="N", help="at most")
+    parser.add_argument("--seed", type=int, default=0, metavar="S")
+    _model_options(parser)
+    parser.set_defaults(run=commands.distill)
+
+
 def _train_parser(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--data", type=Path, required=True, metavar="FILE", help=".npz of text")
+    parser.add_argument(
+        "--data", type=Path, required=True, metavar="PATH", help="folder of shards, or an .npz"
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of heads")
     parser.add_argument("--cache", type=Path, metavar="DIR", help="hidden states (OUT/cache)")
     parser.add_argument("--epochs", type=int, default=5)

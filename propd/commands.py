@@ -142,6 +142,28 @@ def verify_lossless(options: argparse.Namespace) -> int:
     return 1 if report.different else 0
 
 
+def distill(options: argparse.Namespace) -> int:
+    """Let the model write training text."""
+    from propd.requests import check_rows
+
+    check_rows(options.rows)
+    for name in ("tokens", "answer_tokens"):
+        if getattr(options, name) < 1:
+            raise InvalidRequest(
+                f"--{name.replace('_', '-')} is {getattr(options, name)}; give 1 or more."
+            )
+    from propd.training.distill import DistillPlan, distill
+
+    plan = DistillPlan(
+        tokens=options.tokens,
+        rows=options.rows,
+        answer_tokens=options.answer_tokens,
+        seed=options.seed,
+    )
+    distill(_load(options), options.out, plan, _report)
+    return 0
+
+
 def train(options: argparse.Namespace) -> int:
     """Train heads for a model."""
     from propd.engine import load

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +25,12 @@ class Corpus:
 
     @classmethod
     def load(cls, path: Path) -> Corpus:
-        """Read an .npz with the arrays ``tokens``, ``prompt_len`` and ``total_len``."""
+        """Read an .npz with the arrays ``tokens``, ``prompt_len`` and ``total_len``.
+
+        Of a folder that `propd.training.distill` wrote, all shards one after another.
+        """
+        if path.is_dir():
+            return cls._join([cls.load(shard) for shard in sorted(path.glob("shard-*.npz"))], path)
         try:
             with np.load(path, allow_pickle=False) as arrays:
                 tokens = arrays["tokens"].astype(np.int64)
@@ -39,6 +45,22 @@ class Corpus:
         if starts[-1] != len(tokens) or len(totals) != len(prompts) or (prompts >= totals).any():
             raise InvalidRequest(f"{path} is damaged: its lengths do not add up; make it anew.")
         return cls(tokens, starts, prompts)
+
+    @classmethod
+    def _join(cls, parts: Sequence[Corpus], path: Path) -> Corpus:
+        if not parts:
+            raise InvalidRequest(
+                f"{path} holds no shards; write some with 'python -m propd distill'."
+            )
+        ends = np.cumsum([len(part.tokens) for part in parts])
+        starts = [
+            part.starts[:-1] + end - len(part.tokens) for part, end in zip(parts, ends, strict=True)
+        ]
+        return cls(
+            np.concatenate([part.tokens for part in parts]),
+            np.concatenate([*starts, ends[-1:]]),
+            np.concatenate([part.prompt_lengths for part in parts]),
+        )
 
     def __len__(self) -> int:
         return len(self.prompt_lengths)

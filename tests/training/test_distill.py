@@ -84,3 +84,15 @@ def test_seeds_cover_every_kind_and_leave_no_blank() -> None:
     assert len({seed.text for seed in drawn}) > 1200
     assert all("{" not in seed.text.replace(passage, "").replace("{one}", "") for seed in drawn)
     assert {draw_seed(source, []).kind for _ in range(500)} == set(PLAIN)
+
+
+def test_a_folder_of_shards_is_one_corpus(engine: propd.Engine, tmp_path: Path) -> None:
+    """A start that is off by one shard would train heads on the wrong tokens."""
+    write(engine, tmp_path, DistillPlan(**{**vars(PLAN), "tokens": 150}))
+    shards = [Corpus.load(path) for path in sorted(tmp_path.glob("shard-*.npz"))]
+    whole = Corpus.load(tmp_path)
+    assert len(shards) > 1
+    sequences = [list(s.sequence(i)) for s in shards for i in range(len(s))]
+    assert [list(whole.sequence(i)) for i in range(len(whole))] == sequences
+    with pytest.raises(InvalidRequest, match="holds no shards"):
+        Corpus.load(tmp_path / "..")
