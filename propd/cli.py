@@ -155,6 +155,9 @@ def _distill_parser(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--tokens", type=int, default=1_000_000, metavar="N", help="of answers (%(default)s)"
     )
+    parser.add_argument(
+        "--texts", type=Path, metavar="FILE", help="JSON lines of texts to work on (kind, text)"
+    )
     parser.add_argument("--rows", type=int, default=16, metavar="B", help="decoded together")
     parser.add_argument("--answer-tokens", type=int, default=192, metavar="N", help="at most")
     parser.add_argument("--seed", type=int, default=0, metavar="S")

@@ -152,7 +152,7 @@ def distill(options: argparse.Namespace) -> int:
             raise InvalidRequest(
                 f"--{name.replace('_', '-')} is {getattr(options, name)}; give 1 or more."
             )
-    from propd.training.distill import DistillPlan, distill
+    from propd.training.distill import DistillPlan, Texts, distill
 
     plan = DistillPlan(
         tokens=options.tokens,
@@ -160,7 +160,8 @@ def distill(options: argparse.Namespace) -> int:
         answer_tokens=options.answer_tokens,
         seed=options.seed,
     )
-    distill(_load(options), options.out, plan, _report)
+    texts = Texts.load(options.texts) if options.texts else None
+    distill(_load(options), options.out, plan, _report, texts)
     return 0
 
 

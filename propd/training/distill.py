@@ -9,10 +9,11 @@ the shards before it, so an interrupted run goes on where it stopped.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,10 +21,12 @@ import numpy as np
 from propd.core import DecodingConfig
 from propd.engine import Engine
 from propd.errors import InvalidRequest
-from propd.training.seeds import Seed, draw_seed
+from propd.training.seeds import FOREIGN, Seed, draw_seed
 
 INVENTED = "invented"
 LONGEST_PROMPT = 1024
+LONGEST_TEXT = 4000
+"""Characters of a text to work on."""
 OPEN_TURN = "\x00open turn\x00"
 
 
@@ -33,7 +36,7 @@ class DistillPlan:
 
     tokens: int = 1_000_000
     """Answer tokens to reach, all shards together."""
-    wave: int = 256
+    wave: int = 512
     """Instructions a wave."""
     rows: int = 16
     """Sequences decoded together."""
@@ -44,6 +47,37 @@ class DistillPlan:
     temperatures: tuple[float, ...] = (0.0, 0.0, 0.0, 0.7)
     """Of the answers, in turn."""
     seed: int = 0
+    texts: str = ""
+    """Fingerprint of the `Texts` to work on, so that a folder keeps to one set."""
+
+
+@dataclass(frozen=True)
+class Texts:
+    """What tasks about a text work on, beside what the model wrote in earlier waves."""
+
+    passages: tuple[str, ...] = ()
+    foreign: tuple[str, ...] = FOREIGN
+    """Sentences to translate."""
+
+    @classmethod
+    def load(cls, path: Path) -> Texts:
+        """Read JSON lines with a ``text`` each, and a ``kind``: passage (or none) or foreign."""
+        found: dict[str, list[str]] = {"passage": [], "foreign": []}
+        try:
+            for line in path.read_text(encoding="utf-8").splitlines():
+                entry = json.loads(line)
+                found[entry.get("kind", "passage")].append(str(entry["text"])[:LONGEST_TEXT])
+        except (OSError, ValueError, KeyError, AttributeError) as error:
+            raise InvalidRequest(
+                f"{path} holds no texts ({error!r}); it must have one JSON object a line, with "
+                "'text' and perhaps 'kind', passage or foreign."
+            ) from error
+        return cls(tuple(found["passage"]), tuple(found["foreign"]) or FOREIGN)
+
+    @property
+    def fingerprint(self) -> str:
+        """Short name of the contents."""
+        return hashlib.sha256(repr((self.passages, self.foreign)).encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
@@ -56,8 +90,16 @@ class Answered:
     answer: tuple[int, ...]
 
 
-def distill(engine: Engine, folder: Path, plan: DistillPlan, report: Callable[[str], None]) -> None:
+def distill(
+    engine: Engine,
+    folder: Path,
+    plan: DistillPlan,
+    report: Callable[[str], None],
+    texts: Texts | None = None,
+) -> None:
     """Write shards into the folder until the plan's tokens are reached."""
+    texts = texts or Texts()
+    plan = replace(plan, texts=texts.fingerprint)
     folder.mkdir(parents=True, exist_ok=True)
     _check_plan(folder / "plan.json", plan)
     seen: set[str] = set()
@@ -66,7 +108,8 @@ def distill(engine: Engine, folder: Path, plan: DistillPlan, report: Callable[[s
     while tokens < plan.tokens:
         path = folder / f"shard-{number:04d}.npz"
         if not path.exists():
-            _write_wave(engine, path, number, plan, passages, seen, report)
+            mine = replace(texts, passages=(*texts.passages, *passages))
+            _write_wave(engine, path, number, plan, mine, seen, report)
         with np.load(path, allow_pickle=False) as shard:
             written = int((shard["total_len"] - shard["prompt_len"]).sum())
             passages = [str(text) for text in shard["passages"]]
@@ -93,22 +136,26 @@ def _write_wave(
     path: Path,
     number: int,
     plan: DistillPlan,
-    passages: Sequence[str],
+    texts: Texts,
     seen: set[str],
     report: Callable[[str], None],
 ) -> None:
     source = random.Random(f"{plan.seed}/{number}")
     count = round(plan.wave * plan.invented)
     seeds = [Seed(INVENTED, text) for text in _invent(engine, plan, source, count)]
-    seeds += [draw_seed(source, passages) for _ in range(plan.wave - count)]
+    seeds += [draw_seed(source, texts.passages, texts.foreign) for _ in range(plan.wave - count)]
     fresh = {seed.text: seed for seed in seeds if seed.text not in seen}  # each only once
+    turns = [
+        (seed, plan.temperatures[i % len(plan.temperatures)])
+        for i, seed in enumerate(fresh.values())
+    ]
     answered = [
         answer
-        for place, temperature in enumerate(plan.temperatures)
+        for temperature in sorted(set(plan.temperatures))
         for answer in _answer(
             engine,
             plan,
-            list(fresh.values())[place :: len(plan.temperatures)],
+            [seed for seed, its in turns if its == temperature],
             temperature,
             source.randrange(2**30),
         )

@@ -6,21 +6,18 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-TOPICS = (
-    "the water cycle", "black holes", "volcanoes", "photosynthesis", "the human heart", "vaccines",
-    "earthquakes", "the moon landing", "ancient Rome", "the printing press", "the Silk Road",
-    "the French Revolution", "inflation", "supply and demand", "saving money", "taxes", "elections",
-    "machine learning", "the internet", "encryption", "batteries", "solar panels", "electric cars",
-    "recycling", "coral reefs", "rainforests", "honey bees", "wolves", "migrating birds",
-    "dolphins", "learning a language", "public speaking", "time management", "job interviews",
-    "working from home", "sleep", "running", "yoga", "healthy breakfasts", "baking bread",
-    "gardening", "houseplants",
-    "chess", "playing the guitar", "painting", "photography", "poetry", "detective novels", "jazz",
-    "museums", "a trip to Japan", "hiking in the Alps", "camping", "cycling in a city", "trains",
-    "raising a puppy", "moving to a new city", "friendship", "teamwork", "leadership", "patience",
-    "bridges", "skyscrapers", "medieval castles", "clocks", "maps", "glass", "steel", "chocolate",
-    "coffee", "tea", "cheese", "the Olympic Games", "football", "swimming", "rivers", "deserts",
-)  # fmt: skip
+from propd.training.seed_words import (
+    FOREIGN,
+    GOODS,
+    NAMES,
+    PEOPLE,
+    PLACES,
+    PLURALS,
+    TASKS,
+    THINGS,
+    TOPICS,
+    WORKS,
+)
 
 PLAIN = {
     "chat": (
@@ -65,6 +62,70 @@ PLAIN = {
         "Write a Python class that stores notes about {topic} and can search them.",
         "Write an SQL query that counts the orders about {topic} for each month.",
     ),
+    "facts": (
+        "Who was {person}?",
+        "Where is {place}?",
+        "Who wrote {work}?",
+        "Who played the main role in {work}?",
+        "When did {work} come out?",
+        "When was the {thing} invented?",
+        "Who won the last {thing}?",
+        "What is the capital of {place}?",
+        "How many people live in {place}?",
+        "What is the largest city in {place}?",
+        "What is the meaning of {work}?",
+        "Where does the {thing} come from?",
+        "When did {person} die?",
+        "Who is the president of {place}?",
+        "What year did {place} become a state?",
+        "What was {person} famous for?",
+        "How long is the flight from {place} to {place2}?",
+        "Who sings the theme song of {work}?",
+        "What does the {thing} do?",
+        "Name the three most important things about {place}.",
+    ),
+    "role": (
+        "You are {person}. Explain {topic} in your own words.",
+        "Act as a doctor. I feel tired after {topic}. What should I do?",
+        "Pretend to be {person} and answer: what do you think of {other}?",
+        "You are a guide in {place}. Describe what a visitor should see.",
+        "Imagine that you are a {thing}. Write your diary of one day.",
+        "Be my teacher of mathematics and explain why {a} is larger than {b}.",
+        "You are a critic. Review {work} in three paragraphs.",
+    ),
+    "stem": (
+        "In physics, what is the relation between {topic} and energy?",
+        "Describe the process of {topic} and what it needs.",
+        "What is the difference between a virus, a cell and a {thing}?",
+        "How does the {thing} work? Explain its main parts.",
+        "Explain the economic and social effects of {topic} in {place}.",
+        "Discuss how the {thing} and {topic} changed the history of {place}.",
+        "Which factors influence {topic}, and how would one measure them?",
+        "Design an experiment about {topic}.",
+    ),
+    "stories": (
+        "{name} has {a} {goods}. {name2} has {b} fewer than {name}. Together they give away {c}. "
+        "How many {goods} are left?",
+        "{name} buys {c} packs of {goods} for {b} dollars each and pays with a bill of {a} "
+        "dollars. How much change does {name} get?",
+        "A baker makes {a} {goods} a day and sells {b}% of them. How many are left after {c} days?",
+        "{name} works {c} hours a day for {b} dollars an hour. How much does {name} earn in a "
+        "week of 5 days?",
+        "There are {a} children in a school. {b}% of them go by bus and {c} walk. How many come "
+        "another way?",
+        "{name} read {b} pages on Monday, twice as many on Tuesday and {c} on Wednesday. The book "
+        "has {a} pages. How many pages are left?",
+        "{name} is {c} years older than {name2}. In {b} years their ages will add up to {a}. How "
+        "old is {name} now?",
+        "A farmer has {a} {goods} in {c} fields. He loses {b} in each. How many remain in total?",
+        "{name} runs {c} km each morning and {b} km at the weekend. How many km is that in {a} "
+        "weeks?",
+        "{name} spends half of {a} dollars on {goods}, {b} dollars on a gift and saves the rest. "
+        "How much does {name} save?",
+        "It takes {name} {b} minutes to wash {c} {goods}. How long does it take to wash {a}?",
+        "{name} collects {a} {goods}, gives 1/{c} of them to {name2} and then finds {b} more. How "
+        "many does {name} have at the end?",
+    ),
     "maths": (
         "{name} has {a} apples and buys {b} bags of {c} each. How many apples are there now?",
         "A train goes {a} km in {c} hours. How far does it go in {b} hours at the same speed?",
@@ -90,6 +151,7 @@ PLAIN = {
 ABOUT_TEXT = {
     "summary": (
         "Summarize the following text in two sentences.\n\n{text}",
+        "Summarize: {text}",
         "Summarize: {text}\n\nTL;DR:",
         "Give the main points of this text as a list.\n\n{text}",
         "Write a headline for this article.\n\n{text}",
@@ -101,6 +163,9 @@ ABOUT_TEXT = {
         "Here are two documents.\n\nDocument 1: {text}\n\nDocument 2: {more}\n\n"
         "Question: what is {topic}? Answer from the documents.",
         "Use the context to answer.\n\nContext: {text}\n\nQuestion: why does it matter?\nAnswer:",
+        "{text}\nWhat does the text say about {subject}?",
+        "{text}\n{more}\nExplain how this relates to {subject}.",
+        "{text}\n\n{more}\n\nBased on these texts, describe {subject}.",
     ),
     "extraction": (
         "List all names, places and numbers in this text.\n\n{text}",
@@ -109,6 +174,7 @@ ABOUT_TEXT = {
     ),
     "translation": (
         "Translate to English: {foreign}",
+        "What does this mean in English? {foreign}",
         "Translate German to English: {foreign}",
         "Translate to German: {sentence}",
         "Translate this sentence into Spanish: {sentence}",
@@ -123,33 +189,6 @@ ABOUT_TEXT = {
 }
 """Kinds of tasks on a text, which is one the model wrote before."""
 
-TASKS = (
-    "reverses a string", "checks whether a number is prime", "sorts a list of numbers",
-    "counts the words in a text", "finds the largest number in a list", "removes duplicates",
-    "computes a factorial", "merges two sorted lists", "reads a CSV file and prints its columns",
-    "checks whether a word is a palindrome", "converts Celsius to Fahrenheit", "sums even numbers",
-    "finds all files in a folder", "downloads a page and counts its links", "draws a triangle",
-    "plays rock, paper, scissors", "groups words by their first letter", "validates an email",
-    "computes the mean and the median", "finds the second smallest element", "rotates a matrix",
-    "prints the Fibonacci numbers", "searches a sorted list", "counts vowels", "parses a date",
-)  # fmt: skip
-NAMES = ("Anna", "Ben", "Carla", "David", "Ella", "Farid", "Grace", "Hiro", "Ines", "Jonas")
-PLURALS = ("cats", "teachers", "trees", "planets", "books", "doctors", "bakers", "robots")
-FOREIGN = (
-    "Der Zug nach Berlin fährt heute eine Stunde später ab.",
-    "Die Kinder spielen im Garten, obwohl es regnet.",
-    "Wir haben gestern ein neues Museum besucht und viel gelernt.",
-    "Kannst du mir bitte sagen, wo der Bahnhof ist?",
-    "Das Wetter wird morgen sonnig und warm sein.",
-    "Die Regierung hat ein neues Gesetz über erneuerbare Energien beschlossen.",
-    "Meine Schwester arbeitet als Ärztin in einem großen Krankenhaus.",
-    "Ich hätte gern einen Kaffee und ein Stück Kuchen.",
-    "Le chat dort sur la chaise pendant que la pluie tombe.",
-    "Los estudiantes leen un libro sobre la historia de su ciudad.",
-    "Nach dem Spiel feierten die Fans auf den Straßen der Stadt.",
-    "Die Preise für Lebensmittel sind im letzten Jahr stark gestiegen.",
-)
-
 
 @dataclass(frozen=True)
 class Seed:
@@ -159,27 +198,51 @@ class Seed:
     text: str
 
 
-def draw_seed(source: random.Random, passages: Sequence[str]) -> Seed:
-    """A random instruction. passages: texts the model wrote; without them, none about texts."""
-    kinds = [*PLAIN, *(ABOUT_TEXT if passages else ())]
-    kind = source.choice(kinds)
+def draw_seed(
+    source: random.Random, passages: Sequence[str], foreign: Sequence[str] = FOREIGN
+) -> Seed:
+    """A random instruction.
+
+    passages: texts to work on, without them nothing about texts; foreign: sentences to translate.
+    """
+    kind = source.choice([*PLAIN, *(ABOUT_TEXT if passages else ())])
     template = source.choice({**PLAIN, **ABOUT_TEXT}[kind])
-    text = source.choice(passages) if passages else ""
-    words = {
+    return Seed(kind, template.format(**_words(source, passages, foreign)))
+
+
+def _words(
+    source: random.Random, passages: Sequence[str], foreign: Sequence[str]
+) -> dict[str, object]:
+    text, more = (source.choice(passages) if passages else "" for _ in range(2))
+    (name, name2), (place, place2) = source.sample(NAMES, 2), source.sample(PLACES, 2)
+    return {
         "topic": source.choice(TOPICS),
         "other": source.choice(TOPICS),
         "task": source.choice(TASKS),
-        "name": source.choice(NAMES),
         "plural": source.choice(PLURALS),
-        "foreign": source.choice(FOREIGN),
+        "person": source.choice(PEOPLE),
+        "work": source.choice(WORKS),
+        "thing": source.choice(THINGS),
+        "goods": source.choice(GOODS),
+        "name": name,
+        "name2": name2,
+        "place": place,
+        "place2": place2,
+        "foreign": source.choice(foreign),
         "a": source.randint(12, 400),
         "b": source.randint(2, 30),
         "c": source.randint(2, 9),
         "text": text,
-        "more": source.choice(passages) if passages else "",
+        "more": more,
         "sentence": source.choice(_sentences(text)) if text else "",
+        "subject": _subject(source, text),
     }
-    return Seed(kind, template.format(**words))
+
+
+def _subject(source: random.Random, text: str) -> str:
+    """A long word of a text, as a thing to ask about."""
+    long = [word.strip(".,;:()'\"") for word in text.split() if len(word) > 6]
+    return source.choice(long) if long else "it"
 
 
 def _sentences(text: str) -> list[str]:
