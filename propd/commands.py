@@ -83,7 +83,7 @@ def sizes(options: argparse.Namespace) -> int:
 
     engine = _load(options)
     if options.useless_heads and engine.heads is not None:
-        engine = engine.with_heads(UselessHeads(engine.heads))
+        engine = engine.with_heads(UselessHeads(engine.heads, engine.backbone.vocabulary_size))
     results = []
     for rows in batches:
         results += compare_sizes(engine, prompts, rows, config, options.rounds, _report)

@@ -25,6 +25,9 @@ Fate = Literal["root", "drafted", "pruned", "rejected", "accepted", "bonus"]
 FinishReason = Literal["eos", "stop", "length"]
 """Why a text ended; a run that was stopped has no finish reason in its last event."""
 
+Source = Literal["head", "text", "both"]
+"""Who guessed a drafted token: a draft head, the text so far, or both."""
+
 Points = tuple[tuple[int, float], ...]
 """(count, milliseconds), counts ascending."""
 
@@ -69,12 +72,18 @@ class DecodingConfig:
     """k of the rule ``topk``. None: what the heads recommend."""
     prune_threshold: float = 0.01
     """Least early probability that the rule ``threshold`` keeps."""
-    prune_when: Literal["always", "pays"] = "always"
-    """``pays``: a dynamic method prunes only in steps in which it expects to gain by it."""
-    values: Literal["rank", "contextual"] = "rank"
+    prune_layer: int | None = None
+    """Layers before early pruning. None: what the heads recommend."""
+    prune_when: Literal["auto", "always", "pays"] = "auto"
+    """``pays``: a dynamic method prunes only in steps in which it expects to gain by it. ``auto``,
+    here and below: as the method says (`propd.methods.METHODS`)."""
+    guesses: Literal["auto", "heads", "text", "both"] = "auto"
+    """Who guesses: the draft heads, the text so far (what followed the same words before), or
+    both, mixed by how far each could be trusted until now."""
+    values: Literal["auto", "rank", "contextual"] = "auto"
     """What a node of a dynamic tree is worth: the running accuracy of its head and rank (paper), or
-    the probability its head gave it, calibrated while running."""
-    cost_model: Literal["curve", "line"] = "curve"
+    the probability of its guess, calibrated while running."""
+    cost_model: Literal["auto", "curve", "line"] = "auto"
     """Time of a step by its size: a monotone curve for each segment, or the paper's line."""
     cost_table: CostTable | None = None
     """Recorded times. With a table every size follows it and not the clock: the run repeats."""
@@ -142,6 +151,8 @@ class Node:
     value: float
     """Estimated chance that the path up to here is accepted (an estimate, from the planner)."""
     draft_probability: float | None = None
+    source: Source = "head"
+    """Who guessed it."""
     early_rank: int | None = None
     """Place among the early head's successors of the parent, 0 is best; None when not scored."""
     early_probability: float | None = None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -15,18 +16,19 @@ from torch import Tensor
 
 from propd.clock import BusyClock, StepWatch
 from propd.core import DecodingConfig, SizeDecision, StepEvent, TokenTree
-from propd.drafting import draft
 from propd.errors import InvalidRequest
 from propd.events import Step, StepRecord, build_event, final_probabilities
+from propd.heads.protocol import DraftHeads
 from propd.models.backbone import Backbone
-from propd.models.heads import DraftHeads
 from propd.models.placement import Placement
 from propd.nodes import Nodes, kept_places, survivors, visible_of
 from propd.planning.cost import Work
-from propd.planning.drafts import NO_DRAFTS, Drafts
+from propd.planning.drafts import NO_DRAFTS, Drafted, Drafts, fill
 from propd.planning.feedback import Feedback
+from propd.planning.guesser import Guesser, Mixture
 from propd.planning.planner import Outlook, Planner
 from propd.planning.pruner import Pruner, told_of
+from propd.planning.text_index import TextIndex
 from propd.requests import prompt_too_long
 from propd.rows import Row
 from propd.tree.pruning import EarlyView, Pruning, look, prune
@@ -56,11 +58,13 @@ class DecodingSession:
         capacity: int,
         max_rows: int = 1,
         ends: Ends | None = None,
+        guesser: Guesser | None = None,
     ) -> None:
         self.backbone, self.heads, self.config = backbone, heads, config
         self.planner, self.pruner, self.ends = planner, pruner, ends
         self.end_tokens = frozenset(() if config.ignore_eos else end_tokens)
-        self.prune_layer = heads.config.prune_layer if heads is not None else 0
+        self.guesser = guesser
+        self.prune_layer = config.prune_layer or (heads.shape.prune_layer if heads else 0)
         slots = min(capacity, backbone.max_positions) + planner.max_nodes + 1
         self.cache = backbone.new_cache(max_rows, slots)
         self.max_rows, self.rows = max_rows, list[Row]()
@@ -108,6 +112,8 @@ class DecodingSession:
             raise prompt_too_long(f"{len(prompt):,} tokens", room)
         chooser = Chooser(self.config, self.config.seed + number)
         row = Row(number, remaining, chooser, len(prompt), began=self.clock.seconds)
+        if self.config.guesses in ("text", "both"):
+            row.text = TextIndex(prompt)
         try:
             final = self.backbone.final_norm(self.backbone.read(prompt, self.cache, slot))
             watch.lap("late")
@@ -116,7 +122,7 @@ class DecodingSession:
             self.cache.lengths[slot] = 0  # nobody took the place
             raise
         self.rows.append(row)
-        row.settle(verdict, final)
+        row.settle(verdict, final, prompt[-1:])
         watch.lap("verify")
         record = StepRecord("prefill", ROOT_ONLY, (prompt[-1],), verdict, watch.result(), 0)
         return self._tell(row, record, rows=1)
@@ -153,7 +159,8 @@ class DecodingSession:
         drafts = self._draft(wanted)
         watch.lap("draft")
         trees, decision = self.planner.plan(outlook, drafts)
-        nodes = self._embed(trees, drafts)
+        drafted = [fill(tree, said) for tree, said in zip(trees, drafts, strict=True)]
+        nodes = self._embed(trees, drafted)
         watch.lap("grow")
         nodes = self._run_layers(nodes, 0, self.prune_layer)
         watch.lap("early")
@@ -168,7 +175,18 @@ class DecodingSession:
         pasts = tuple(self.cache.lengths)
         self._commit(kept, final, verdicts)
         watch.lap("commit")
-        step = Step(nodes, kept, pruning, verdicts, drafts, decision, watch.result(), pasts)
+        step = Step(
+            nodes=nodes,
+            kept=kept,
+            pruning=pruning,
+            verdicts=verdicts,
+            drafts=drafts,
+            drafted=drafted,
+            heads_ran=wanted and self.heads is not None,
+            decision=decision,
+            milliseconds=watch.result(),
+            pasts=pasts,
+        )
         self._learn(step, outlook.past)
         watch.lap("commit")
         return self._tell_step(replace(step, milliseconds=watch.result()), logits)
@@ -179,21 +197,24 @@ class DecodingSession:
         return Outlook(tuple(row.remaining - 1 for row in self.rows), max(self.cache.lengths))
 
     def _draft(self, wanted: bool) -> list[Drafts]:
-        if not wanted or self.heads is None:
-            return [NO_DRAFTS] * len(self.rows)
-        hidden = torch.stack([row.hidden for row in self.rows])
-        return draft(self.heads, hidden, [row.root for row in self.rows])
+        drafts: list[Drafts] = [NO_DRAFTS] * len(self.rows)
+        if wanted and self.heads is not None:
+            hidden = torch.stack([row.hidden for row in self.rows])
+            drafts = self.heads.draft(hidden, [row.root for row in self.rows])
+        if self.guesser is None:
+            return drafts
+        rows = zip(self.rows, drafts, strict=True)
+        return [self.guesser.mix(said, row.text) for row, said in rows]
 
-    def _embed(self, trees: Sequence[TokenTree], drafts: Sequence[Drafts]) -> Nodes:
-        tokens, reduced = [], []
-        for row, tree, said in zip(self.rows, trees, drafts, strict=True):
-            spots = [(d - 1, k) for d, k in zip(tree.depths[1:], tree.ranks[1:], strict=True)]
-            tokens.append((row.root, *(said.token_ids[d][k] for d, k in spots)))
-            reduced.append((0, *(said.reduced_ids[d][k] for d, k in spots)))
+    def _embed(self, trees: Sequence[TokenTree], drafted: Sequence[Sequence[Drafted]]) -> Nodes:
+        tokens = [
+            (row.root, *(node.token_id for node in nodes))
+            for row, nodes in zip(self.rows, drafted, strict=True)
+        ]
         visible = tuple(ancestor_mask(tree.parents) for tree in trees)
         place = self._place(visible, trees)
         hidden = self.backbone.embed([token for row in tokens for token in row])
-        return Nodes(tuple(trees), tuple(tokens), tuple(reduced), visible, hidden, place)
+        return Nodes(tuple(trees), tuple(tokens), visible, hidden, place)
 
     def _run_layers(self, nodes: Nodes, first: int, last: int) -> Nodes:
         hidden = self.backbone.run_layers(nodes.hidden, first, last, nodes.place, self.cache)
@@ -206,8 +227,8 @@ class DecodingSession:
         inner = inner_nodes(parents)
         if self.pruner is None or self.heads is None or not decision.prunes or not inner:
             return nodes, None
-        scores = self.heads.early_logits(nodes.hidden[inner])
-        ranks, chances = look(parents, nodes.all_reduced_ids(), scores)
+        score = partial(self.heads.look_early, self.prune_layer, nodes.hidden[inner])
+        ranks, chances = look(parents, nodes.all_token_ids(), score)
         view = EarlyView(tuple(parents), nodes.depths(), nodes.values(), ranks, chances, past)
         pruning = prune(view, self.pruner.keep(view))
         if all(pruning.alive):
@@ -247,7 +268,11 @@ class DecodingSession:
     def _commit(self, nodes: Nodes, final: Tensor, verdicts: Sequence[Verdict]) -> None:
         for slot, (row, verdict) in enumerate(zip(self.rows, verdicts, strict=True)):
             self.cache.commit(slot, (0, *verdict.acceptance.path))
-            row.settle(verdict, final[nodes.starts[slot] : nodes.starts[slot + 1]])
+            row.settle(
+                verdict,
+                final[nodes.starts[slot] : nodes.starts[slot + 1]],
+                nodes.token_ids[slot],
+            )
 
     def _learn(self, step: Step, past: int) -> None:
         work = Work(
@@ -256,9 +281,12 @@ class DecodingSession:
             late=step.kept.starts[-1],
             past=past,
             pruned=step.pruning is not None,
-            drafted=any(said.token_ids for said in step.drafts),
+            drafted=step.heads_ran,
         )
         rows = tuple(step.feedback(slot) for slot in range(work.rows))
+        for said, verdict in zip(step.drafts, step.verdicts, strict=True):
+            if isinstance(said, Mixture) and self.guesser is not None:
+                self.guesser.learn(said, verdict.truths())
         feedback = Feedback(work, step.milliseconds, rows)
         self.planner.learn(feedback)
         if self.pruner is not None:

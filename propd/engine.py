@@ -22,13 +22,15 @@ import transformers
 from propd.core import CostTable, DecodingConfig, RunStats, StepEvent
 from propd.decoding import DecodingSession
 from propd.errors import InvalidRequest
+from propd.heads.files import open_heads
+from propd.heads.protocol import DraftHeads, HeadsShape, check_fit
 from propd.memory import check_memory
 from propd.models.backbone import Backbone
-from propd.models.heads import AnyShape, DraftHeads, Heads, check_fit
 from propd.models.loading import LoadedModel, end_token_ids, load_pretrained
 from propd.models.registry import DEFAULT_MODEL
 from propd.opening import Opening
 from propd.planning.cost_book import CostBook
+from propd.planning.parts import Parts
 from propd.planning.planner import Planner
 from propd.planning.pruner import Pruner
 from propd.requests import (
@@ -70,7 +72,7 @@ def load(
     with torch.inference_mode():
         backbone = Backbone(loaded.model, invariant=loaded.invariant)
         folder = Path(heads) if heads else _shipped_heads(loaded)
-        ready = Heads.load(folder, backbone) if folder else None
+        ready = open_heads(folder, backbone) if folder else None
     report("ready")
     return Engine(loaded, backbone, ready)
 
@@ -214,7 +216,7 @@ class Engine:
 
     def with_heads(self, heads: DraftHeads) -> Engine:
         """An engine with heads of your own (docs/extending.md); the weights are shared."""
-        check_fit(type(heads).__name__, heads.config, heads.token_map, self.backbone)
+        check_fit(type(heads).__name__, heads.shape, self.backbone)
         other = copy(self)
         other._take(heads)
         return other
@@ -235,38 +237,40 @@ class Engine:
         self._costs = CostBook(heads, self.encode, self._session)
 
     @property
-    def _shape(self) -> AnyShape | None:
-        return self.heads.config if self.heads is not None else None
+    def _shape(self) -> HeadsShape | None:
+        return self.heads.shape if self.heads is not None else None
 
     def _stream(self, prompts: list[list[int]], opening: Opening) -> Iterator[StepEvent]:
         with self._open(opening) as session:
             yield from session.run(prompts)
 
     def _open(self, opening: Opening) -> Session:
-        planner, pruner = opening.parts(self._shape, self._costs)
-        decoding = self._session(planner, pruner, opening.config, opening.longest, opening.rows)
+        parts = opening.parts(self._shape, self._costs)
+        decoding = self._session(parts, self.heads, opening.config, opening.longest, opening.rows)
         return Session(decoding, self.tokenizer, self.token_text, self.encode, opening.longest)
 
     def _session(
         self,
-        planner: Planner,
-        pruner: Pruner | None,
+        parts: Parts,
+        heads: DraftHeads | None,
         config: DecodingConfig,
         longest: int,
         max_rows: int,
     ) -> DecodingSession:
         capacity = longest + config.max_new_tokens
-        slots = min(capacity, self.backbone.max_positions) + planner.max_nodes + 1
-        check_memory(self.backbone, max_rows, slots, planner.max_nodes + 1)
+        most = parts.planner.max_nodes + 1
+        slots = min(capacity, self.backbone.max_positions) + most
+        check_memory(self.backbone, max_rows, slots, most)
         return DecodingSession(
             self.backbone,
-            self.heads,
-            planner,
-            pruner,
+            heads,
+            parts.planner,
+            parts.pruner,
             config,
             self.end_tokens,
             capacity,
             max_rows,
+            guesser=parts.guesser,
         )
 
 

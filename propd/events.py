@@ -19,7 +19,7 @@ from propd.core import (
     TokenTree,
 )
 from propd.nodes import Nodes
-from propd.planning.drafts import Drafts
+from propd.planning.drafts import Drafted, Drafts
 from propd.planning.feedback import RowFeedback, row_feedback
 from propd.tree.pruning import Pruning
 from propd.verification import Verdict
@@ -42,8 +42,8 @@ class StepRecord:
     """Its path counts verified nodes."""
     milliseconds: Milliseconds
     past_length: int
-    probabilities: tuple[float, ...] = (1.0,)
-    """(N,) draft probabilities."""
+    drafted: Sequence[Drafted] = ()
+    """(N - 1,) what was guessed for every node but the root."""
     kept: tuple[int, ...] = (0,)
     """(M,) the verified nodes."""
     early_ranks: tuple[int | None, ...] | None = None
@@ -69,15 +69,16 @@ class Step:
     pruning: Pruning | None
     verdicts: Sequence[Verdict]
     drafts: Sequence[Drafts]
+    drafted: Sequence[Sequence[Drafted]]
+    """For each row, what stands at every node of its tree but the root."""
+    heads_ran: bool
     decision: SizeDecision
     milliseconds: Milliseconds
     pasts: Sequence[int]
 
     def record(self, slot: int, final: Sequence[float | None]) -> StepRecord:
         """The record of one row. final: (M,) the model's probabilities of its verified nodes."""
-        tree, said = self.nodes.trees[slot], self.drafts[slot].probabilities
-        span = self._span(slot)
-        spots = zip(tree.depths[1:], tree.ranks[1:], strict=True)
+        tree, span = self.nodes.trees[slot], self._span(slot)
         return StepRecord(
             kind="decode",
             tree=tree,
@@ -85,7 +86,7 @@ class Step:
             verdict=self.verdicts[slot],
             milliseconds=self.milliseconds,
             past_length=self.pasts[slot],
-            probabilities=(1.0, *(said[depth - 1][rank] for depth, rank in spots)),
+            drafted=self.drafted[slot],
             kept=self._kept(slot),
             early_ranks=self.pruning.ranks[span] if self.pruning else None,
             early_probabilities=self.pruning.probabilities[span] if self.pruning else None,
@@ -168,7 +169,8 @@ def _node(record: StepRecord, node: int, place: int | None, accepted: bool) -> N
         rank=tree.ranks[node],
         fate=fate,
         value=tree.values[node],
-        draft_probability=record.probabilities[node] if node else None,
+        draft_probability=record.drafted[node - 1].probability if node else None,
+        source=record.drafted[node - 1].source if node else "head",
         early_rank=ranks[node] if ranks else None,
         early_probability=early[node] if early else None,
         final_probability=None if place is None else record.final_probabilities[place],

@@ -20,8 +20,6 @@ class Nodes:
     trees: tuple[TokenTree, ...]
     token_ids: tuple[tuple[int, ...], ...]
     """For each row, the token of each node."""
-    reduced_ids: tuple[tuple[int, ...], ...]
-    """The same in the heads' reduced vocabulary; 0 for roots."""
     visible: tuple[np.ndarray, ...]
     """For each row, (n, n) bool: node i sees node j."""
     hidden: Tensor
@@ -49,9 +47,9 @@ class Nodes:
         """(T,) the planner's estimates."""
         return tuple(chain.from_iterable(tree.values for tree in self.trees))
 
-    def all_reduced_ids(self) -> list[int]:
+    def all_token_ids(self) -> list[int]:
         """(T,)."""
-        return list(chain.from_iterable(self.reduced_ids))
+        return list(chain.from_iterable(self.token_ids))
 
 
 def at_places(
@@ -79,7 +77,6 @@ def survivors(
     return Nodes(
         trees=tuple(trees),
         token_ids=at_places(nodes.token_ids, kept),
-        reduced_ids=at_places(nodes.reduced_ids, kept),
         visible=visible_of(nodes, kept),
         hidden=nodes.hidden[flat],
         place=place,

@@ -5,27 +5,30 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from propd.core import DecodingConfig
+from propd.errors import InvalidRequest
+from propd.heads.protocol import HeadsShape
 from propd.memory import check_memory
 from propd.methods import (
     MEDUSA_NODES,
     asks_for_costs,
     check_heads,
     make_cost,
+    make_guesser,
     make_planner,
     make_pruner,
     method_settings,
 )
 from propd.models.backbone import Backbone
-from propd.models.heads import AnyShape
 from propd.planning.checked import CheckedPlanner
 from propd.planning.cost_book import NO_COSTS, CostBook
+from propd.planning.parts import Parts
 from propd.planning.planner import Planner
 from propd.planning.pruner import Pruner
 
 
 @dataclass(frozen=True)
 class Opening:
-    """A checked config, and what does not stand in it."""
+    """A checked and settled config, and what does not stand in it."""
 
     config: DecodingConfig
     rows: int
@@ -37,11 +40,16 @@ class Opening:
     pruner: Pruner | None = None
     """Your own; None: the method's, if it prunes."""
 
-    def check(self, backbone: Backbone, heads: AnyShape | None) -> None:
+    def check(self, backbone: Backbone, shape: HeadsShape | None) -> None:
         """Refuse a method that lacks its heads, and what does not fit into the memory."""
         method = method_settings(self.config.method)
-        if method.tree != "root":
-            check_heads(method, heads)
+        check_heads(self.config, shape)
+        layer = self.config.prune_layer
+        if layer is not None and shape is not None and layer not in shape.prune_layers:
+            known = ", ".join(map(str, sorted(shape.prune_layers)))
+            raise InvalidRequest(
+                f"There is no early head after layer {layer}; these heads have one after {known}."
+            )
         if self.planner is not None:
             tree = self.planner.max_nodes
         else:
@@ -50,14 +58,15 @@ class Opening:
         slots = min(self.longest + self.config.max_new_tokens, backbone.max_positions) + tree + 1
         check_memory(backbone, self.rows, slots, tree + 1)
 
-    def parts(self, heads: AnyShape | None, costs: CostBook) -> tuple[Planner, Pruner | None]:
-        """The planner and the pruner of the session; costs are measured only if one asks."""
-        config, method = self.config, method_settings(self.config.method)
-        asks = asks_for_costs(method, config, bool(self.planner), bool(self.pruner))
-        cost = make_cost(config, costs.table(self.rows) if asks else NO_COSTS, method.pruning)
+    def parts(self, shape: HeadsShape | None, costs: CostBook) -> Parts:
+        """What the session runs with; costs are measured only if one asks."""
+        config = self.config
+        asks = asks_for_costs(config, bool(self.planner), bool(self.pruner))
+        cost = make_cost(config, costs.table(self.rows) if asks else NO_COSTS)
         planner = (
             CheckedPlanner(self.planner)
             if self.planner is not None
-            else make_planner(method, heads, config, cost)
+            else make_planner(config, shape, cost)
         )
-        return planner, self.pruner or make_pruner(method, heads, config, cost)
+        pruner = self.pruner or make_pruner(config, shape, cost)
+        return Parts(planner, pruner, make_guesser(config, shape))

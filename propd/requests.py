@@ -9,7 +9,7 @@ from typing import Any
 
 from propd.core import DecodingConfig
 from propd.errors import InvalidRequest
-from propd.methods import method_settings
+from propd.methods import settled
 
 MAX_TREE = 63
 """Largest tree a request may ask for."""
@@ -34,7 +34,7 @@ def settings_of(config: DecodingConfig | None, settings: Mapping[str, Any]) -> D
             raise InvalidRequest(f"There is no setting '{name}'; did you mean {near[0]}?")
     config = replace(config or DecodingConfig(), **settings)
     check_config(config)
-    return config
+    return settled(config)
 
 
 def check_prompts(prompts: Sequence[str]) -> None:
@@ -55,7 +55,7 @@ def check_prompt(prompt: str) -> None:
 
 def check_config(config: DecodingConfig) -> None:
     """Refuse settings outside their limits."""
-    method_settings(config.method)
+    config = settled(config)
     for name in WHOLE_NUMBERS:
         value = getattr(config, name)
         if value is not None and type(value) is not int:
@@ -78,11 +78,12 @@ def check_config(config: DecodingConfig) -> None:
 CHOICES = {
     "prune_rule": ("topk", "threshold", "budget"),
     "prune_when": ("always", "pays"),
+    "guesses": ("heads", "text", "both"),
     "values": ("rank", "contextual"),
     "cost_model": ("curve", "line"),
     "acceptance": ("exact", "typical"),
 }
-WHOLE_NUMBERS = ("max_new_tokens", "max_nodes", "prune_top_k", "top_k", "seed")
+WHOLE_NUMBERS = ("max_new_tokens", "max_nodes", "prune_top_k", "prune_layer", "top_k", "seed")
 MAX_STOPS = 16
 MAX_STOP_LENGTH = 200
 

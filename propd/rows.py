@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
 from propd.core import FinishReason
+from propd.planning.text_index import TextIndex
 from propd.tree.sampling import Chooser
 from propd.verification import Verdict
 
@@ -33,15 +35,22 @@ class Row:
     events: int = 0
     """Events told so far."""
     finish_reason: FinishReason | None = None
+    text: TextIndex | None = None
+    """Prompt and answer so far, where guesses are made from them."""
 
     @property
     def cached(self) -> int:
         """Tokens that must lie in the cache: all but the root."""
         return self.prompt_length + self.written - (self.root >= 0)
 
-    def settle(self, verdict: Verdict, final: Tensor) -> None:
-        """Move on to where a verdict leaves the row. final: (n, H) of its verified nodes."""
+    def settle(self, verdict: Verdict, final: Tensor, tokens: Sequence[int]) -> None:
+        """Move on to where a verdict leaves the row.
+
+        final: (n, H) of its verified nodes; tokens: (n,) their ids.
+        """
         accepted = verdict.acceptance
+        if self.text is not None:
+            self.text.add(accepted.written(tokens))
         self.hidden = final[accepted.path[-1] if accepted.path else 0]
         self.root = -1 if accepted.bonus is None else accepted.bonus
         self.written += accepted.count

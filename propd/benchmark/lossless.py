@@ -140,7 +140,7 @@ def verify_lossless(
 def _key(engine: Engine, prompts: Sequence[str], config: DecodingConfig) -> str:
     """Of all that the texts depend on; methods and batch sizes are in the names of the findings."""
     settings = asked(replace(config, method="propd"))
-    heads = engine.heads.config if engine.heads else None
+    heads = engine.heads.shape if engine.heads else None
     return key_of(about=engine.describe(), prompts=prompts, settings=settings, heads=heads)
 
 

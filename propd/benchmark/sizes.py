@@ -9,8 +9,9 @@ from torch import Tensor
 
 from propd.core import DecodingConfig, StepEvent
 from propd.engine import Engine
-from propd.methods import check_heads, method_settings
-from propd.models.heads import DraftHeads
+from propd.heads.protocol import DraftHeads
+from propd.methods import check_heads, method_settings, settled
+from propd.planning.drafts import Drafts, Guesses, HeadDrafts
 from propd.planning.planner import FixedPlanner
 from propd.recording import asked
 from propd.tree.growth import grow, prefix
@@ -21,16 +22,30 @@ FIXED = (0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
 class UselessHeads:
     """Heads that cost what the others cost and are never right: each guess is another token."""
 
-    def __init__(self, inner: DraftHeads) -> None:
-        self.config, self.token_map, self._inner = inner.config, inner.token_map, inner
+    def __init__(self, inner: DraftHeads, vocabulary: int) -> None:
+        self.shape, self._inner, self._vocabulary = inner.shape, inner, vocabulary
 
-    def draft_logits(self, hidden: Tensor, root_ids: Tensor) -> Tensor:
-        """As `DraftHeads`, every score one token too far."""
-        return self._inner.draft_logits(hidden, root_ids).roll(1, dims=-1)
+    def draft(self, hidden: Tensor, roots: Sequence[int]) -> list[Drafts]:
+        """As `DraftHeads`, every token one too far."""
+        return [self._spoil(said) for said in self._inner.draft(hidden, roots)]
 
-    def early_logits(self, hidden: Tensor) -> Tensor:
+    def _spoil(self, said: Drafts) -> Drafts:
+        lists = [said.after((0,) * depth) or NOTHING for depth in range(said.depth)]
+        return HeadDrafts(
+            tuple(
+                Guesses(tuple((t + 1) % self._vocabulary for t in one.token_ids), one.probabilities)
+                for one in lists
+            )
+        )
+
+    def look_early(
+        self, layer: int, hidden: Tensor, rows: Sequence[int], token_ids: Sequence[int]
+    ) -> tuple[Tensor, Tensor]:
         """As `DraftHeads`."""
-        return self._inner.early_logits(hidden)
+        return self._inner.look_early(layer, hidden, rows, token_ids)
+
+
+NOTHING = Guesses((), ())
 
 
 @dataclass(frozen=True)
@@ -67,9 +82,10 @@ def compare_sizes(
     first one is a warm-up and not counted. Fixed
     trees are grown from the accuracies that training measured; the dynamic method comes last.
     """
+    config, shape = settled(config), engine.heads.shape if engine.heads else None
+    check_heads(config, shape)
     method = method_settings(config.method)
-    heads = check_heads(method, engine.heads.config if engine.heads else None)
-    most = grow(heads.acceptance_table, max(FIXED))
+    most = grow(shape.acceptance_table if shape else (), max(FIXED))
     engine.warm_up(rows)
     sizes = [*(n for n in FIXED if rows * (n + 1) <= 256), None]
     told: dict[int | None, list[StepEvent]] = {size: [] for size in sizes}

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 from propd.core import SizeDecision, TokenTree
 from propd.errors import InvalidRequest
-from propd.models.heads import RANKS
-from propd.planning.drafts import Drafts
+from propd.planning.drafts import Drafts, fill
 from propd.planning.feedback import Feedback
 from propd.planning.planner import Outlook, Planner
 
@@ -30,7 +29,8 @@ class CheckedPlanner:
         if len(trees) != outlook.rows:
             self._refuse(f"{len(trees)} trees for {outlook.rows} rows", "give one for each row")
         for tree, deepest, said in zip(trees, outlook.deepest, drafts, strict=True):
-            self._check(tree, min(deepest, len(said.token_ids)))
+            self._check(tree, min(deepest, said.depth))
+            self._check_guesses(tree, said)
         return trees, decision
 
     def learn(self, feedback: Feedback) -> None:
@@ -47,9 +47,15 @@ class CheckedPlanner:
         if max(tree.depths) > deepest:
             what = f"a tree of depth {max(tree.depths)} where {deepest} is the most"
             self._refuse(what, "cut it with propd.tree.topology.limit_depth")
-        if not 0 <= min(tree.ranks) <= max(tree.ranks) < RANKS:
-            worst = max(tree.ranks) if min(tree.ranks) >= 0 else min(tree.ranks)
-            self._refuse(f"a guess of rank {worst} where {RANKS - 1} is the most", "0 is the best")
+
+    def _check_guesses(self, tree: TokenTree, said: Drafts) -> None:
+        """Every node must have been guessed."""
+        if min(tree.ranks) < 0:
+            self._refuse(f"a guess of rank {min(tree.ranks)}", "0 is the best")
+        try:
+            fill(tree, said)
+        except LookupError as error:
+            self._refuse(f"a tree where {error}", "ask drafts.after(path) what was")
 
     def _refuse(self, what: str, advice: str) -> None:
         raise InvalidRequest(f"The planner {type(self.inner).__name__} gave {what}; {advice}.")

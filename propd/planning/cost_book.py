@@ -7,10 +7,11 @@ from threading import Lock
 
 from propd.core import CostTable, DecodingConfig
 from propd.decoding import DecodingSession
-from propd.errors import InvalidRequest
-from propd.models.heads import DraftHeads
+from propd.heads.blank import BlankHeads
+from propd.heads.protocol import DraftHeads
+from propd.planning.parts import Parts
 from propd.planning.planner import Planner
-from propd.planning.pruner import Pruner, TopK
+from propd.planning.pruner import TopK
 from propd.planning.sweep import FAR, join_tables, measure_costs, steps_of_a_sweep
 from propd.requests import MAX_TREE
 
@@ -20,8 +21,8 @@ SHORT = 48
 """Tokens of the prompt of a sweep."""
 CALIBRATION_PROMPT = "Write a short story about a lighthouse keeper and the sea."
 
-OpenSession = Callable[[Planner, Pruner, DecodingConfig, int, int], DecodingSession]
-"""(planner, pruner, config, longest prompt, rows) -> a session with free rows."""
+OpenSession = Callable[[Parts, DraftHeads, DecodingConfig, int, int], DecodingSession]
+"""(parts, heads, config, longest prompt, rows) -> a session with free rows."""
 
 
 class CostBook:
@@ -48,15 +49,15 @@ class CostBook:
             return self._tables[rows]
 
     def _sweep(self, rows: int) -> CostTable:
-        if self._heads is None:
-            raise InvalidRequest("A cost table is of drafted trees, and this model has no heads.")
-        shape = self._heads.config
+        heads = self._heads or BlankHeads()
+        shape = heads.shape
         tokens = steps_of_a_sweep() * (shape.draft_heads + 1)
         config = DecodingConfig(max_new_tokens=tokens, ignore_eos=True)
         prompt = self._encode(CALIBRATION_PROMPT)[:SHORT]
-        pruner = TopK(shape.prune_top_k)
+        pruner = TopK(shape.prune_top_k) if self._heads is not None else None
 
         def open_session(planner: Planner) -> DecodingSession:
-            return self._open_session(planner, pruner, config, len(prompt) + FAR // rows, rows)
+            parts = Parts(planner, pruner)
+            return self._open_session(parts, heads, config, len(prompt) + FAR // rows, rows)
 
         return measure_costs(open_session, shape.acceptance_table, MAX_TREE, prompt)

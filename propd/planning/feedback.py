@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from propd.core import Milliseconds, TokenTree
 from propd.planning.cost import Work
-from propd.planning.drafts import Drafts
+from propd.planning.drafts import Drafts, known_ranks
 
 
 @dataclass(frozen=True)
@@ -15,7 +15,7 @@ class RowFeedback:
     """What a step taught about one row.
 
     Depths are known as far as the model's own path went: what it put after the root, and after
-    each accepted node, is what the heads for depths 1, 2, ... should have said.
+    each accepted node, is what should have been guessed for depths 1, 2, ...
     """
 
     tree: TokenTree
@@ -25,10 +25,8 @@ class RowFeedback:
     pruned: bool
     """Whether the early head looked at all."""
     ranks: tuple[int | None, ...]
-    """``ranks[d]``: the rank that the true token at depth d + 1 had in its head's list (None: not
-    in it)."""
-    claimed: tuple[float, ...]
-    """``claimed[d]``: the probability that the head for depth d + 1 gave its best guess."""
+    """``ranks[d]``: the rank that the true token at depth d + 1 had among the guesses (None: not
+    among them). Ends where nothing was guessed."""
     survived: tuple[bool | None, ...]
     """``survived[d]``: whether pruning let the true node at depth d + 1 live; None if there was
     none in the tree."""
@@ -60,20 +58,19 @@ def row_feedback(
     early: (N,) the early head's probabilities; None when it did not look. path: accepted nodes.
     truths: the model's own token after the root and after each accepted node, as far as written.
     """
-    known = list(zip(truths, drafts.token_ids, drafts.probabilities, strict=False))
+    ranks = known_ranks(drafts, truths)
     survived: list[bool | None] = []
     claimed: list[float] = []
     for parent, truth in zip((0, *path), truths, strict=False):
         children = [node for node, up in enumerate(tree.parents) if up == parent]
         survived.append(next((alive[c] for c in children if token_ids[c] == truth), None))
         claimed.append(sum(early[c] or 0.0 for c in children) if early else 0.0)
-    depths = len(known)
+    depths = len(ranks)
     return RowFeedback(
         tree=tree,
         alive=tuple(alive),
         pruned=early is not None,
-        ranks=tuple(said.index(truth) if truth in said else None for truth, said, _ in known),
-        claimed=tuple(chances[0] for _, _, chances in known),
+        ranks=ranks,
         survived=tuple(survived[:depths]),
         early_claimed=tuple(claimed[:depths]),
     )

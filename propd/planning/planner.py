@@ -4,20 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import Literal, NamedTuple, Protocol
 
-from propd.core import DecodingConfig, SizeDecision, TokenTree
-from propd.planning.chances import AcceptanceEstimator, Calibration, Survival
+from propd.core import SizeDecision, TokenTree
+from propd.planning.chances import AcceptanceEstimator, Survival
 from propd.planning.cost import CostModel, FrozenCost, LineCost, Work
-from propd.planning.drafts import Drafts
+from propd.planning.drafts import RANKS, Drafts
 from propd.planning.exploration import Explorer
 from propd.planning.feedback import Feedback, RowFeedback
-from propd.tree.growth import grow, prefix
+from propd.planning.guesser import DEEPEST
+from propd.tree.growth import grow, grow_by, prefix
 from propd.tree.topology import limit_depth
 
 SIZES = (0, 1, 2, 3, 4, 6, 8, 10, 12, 16, 20, 24, 28, 32, 40, 48, 56, 63)
 """Candidate nodes a row: close where one more node matters, wide where it does not."""
+
+
+LEAST = 0.01
+"""Value of the least probable node that is considered, before the costs are known."""
 
 
 @dataclass(frozen=True)
@@ -126,6 +131,8 @@ class Options:
 class DynamicPlanner:
     """The size that maximises L(n) / T(n), of greedily grown trees (paper, dynamic trees).
 
+    values: what a node is worth. ``rank``: the running accuracy of its head and rank (paper).
+    ``contextual``: the probability its guess was given (`propd.planning.guesser`).
     prunes: whether its steps prune: never, always, or (with "pays") when that is expected to be
     faster. explorer: tries sizes that were not run for long; None for runs that must repeat.
     """
@@ -134,15 +141,16 @@ class DynamicPlanner:
         self,
         estimator: AcceptanceEstimator,
         cost: CostModel,
-        config: DecodingConfig,
+        max_nodes: int,
+        values: Literal["rank", "contextual"] = "rank",
         prunes: Literal["never", "always", "pays"] = "never",
         explorer: Explorer | None = None,
     ) -> None:
-        depths, ranks = len(estimator.table), len(estimator.table[0])
         self.estimator, self.cost, self.prunes = estimator, cost, prunes
-        self.values, self.explorer = config.values, explorer
-        self.calibration, self.survival = Calibration(depths), Survival(depths, ranks)
-        self.max_nodes = config.max_nodes
+        self.values, self.explorer = values, explorer
+        self.survival = Survival(DEEPEST, RANKS)
+        self.max_nodes = max_nodes
+        self._least = LEAST
         self._decided: tuple[list[TokenTree], SizeDecision]
 
     def wants_drafts(self, outlook: Outlook) -> bool:
@@ -151,8 +159,8 @@ class DynamicPlanner:
         Contextual values can only be told with drafts; but where all ranks together are not worth
         a node, the heads' own word is not asked either, so that useless heads cost nothing.
         """
-        chances = [self.estimator.table] * outlook.rows
-        self._decided = self._decide(outlook, chances, self.explorer)
+        trees = self._largest_by_rank(outlook)
+        self._decided = self._decide(outlook, trees, self.explorer)
         return self._decided[1].chosen > 0
 
     def plan(
@@ -162,32 +170,34 @@ class DynamicPlanner:
 
         A step that explores stays as it was decided: its size is what is to be learned.
         """
-        trees, decision = self._decided
-        if self.values == "rank" or decision.chosen == 0 or decision.reason == "explore":
-            return trees, decision
-        chances = [self.calibration.corrected(row.probabilities) for row in drafts]
-        return self._decide(outlook, chances, None)
+        ran = self._decided[1].chosen > 0
+        told = any(row.depth for row in drafts)
+        if self.values == "rank" or not told or self._decided[1].reason == "explore":
+            return self._decided
+        trees = self._largest_by_context(outlook, drafts)
+        return self._decide(outlook, trees, None, drafted=ran)
 
     def _decide(
         self,
         outlook: Outlook,
-        chances: Sequence[Sequence[Sequence[float]]],
+        trees: Sequence[TokenTree],
         explorer: Explorer | None,
+        drafted: bool | None = None,
     ) -> tuple[list[TokenTree], SizeDecision]:
-        """Grow the largest tree of each row, weigh every total size, and share out the best.
+        """Weigh every total size of the largest trees, and share out the best.
 
         The rows' nodes are ranked together by value, so that a row whose next node is worth little
         yields it to another. Value never grows along a row's order of growth, so each row gets a
-        prefix of its order: the best tree of its size.
+        prefix of its order: the best tree of its size. drafted: whether the heads have run for it,
+        whatever the size; None: they run for every size above 0.
         """
-        trees = self._largest(outlook, chances)
         offers = [
             Offer(tree.values[node], row, tree.depths[node], tree.ranks[node])
             for row, tree in enumerate(trees)
             for node in range(1, tree.size + 1)
         ]
         offers.sort(key=lambda offer: -offer.value)
-        options = self._weigh(offers, outlook)
+        options = self._weigh(offers, outlook, drafted)
         at, explored = options.best(), False
         if explorer is not None:
             at, explored = explorer.choose(options, at)
@@ -197,37 +207,51 @@ class DynamicPlanner:
         trees = [prefix(tree, share) for tree, share in zip(trees, shares, strict=True)]
         return trees, self._tell(options, at, explored, outlook)
 
-    def _largest(
-        self, outlook: Outlook, chances: Sequence[Sequence[Sequence[float]]]
-    ) -> list[TokenTree]:
+    def _largest_by_rank(self, outlook: Outlook) -> list[TokenTree]:
         """The best tree of the greatest size; its prefixes are the best trees of all sizes."""
-        grown: dict[tuple[int, int], TokenTree] = {}
-        trees = []
-        for deepest, row in zip(outlook.deepest, chances, strict=True):
-            key = id(row), max(min(deepest, len(row)), 0)  # rows that share chances share the tree
-            if key not in grown:
-                grown[key] = grow(row[: key[1]], self.max_nodes)
-            trees.append(grown[key])
-        return trees
+        table = self.estimator.table
+        grown: dict[int, TokenTree] = {}  # rows that may grow as deep share the tree
+        for deepest in outlook.deepest:
+            depth = max(min(deepest, len(table)), 0)
+            if depth not in grown:
+                grown[depth] = grow(table[:depth], self.max_nodes)
+        return [grown[max(min(deepest, len(table)), 0)] for deepest in outlook.deepest]
 
-    def _weigh(self, offers: Sequence[Offer], outlook: Outlook) -> Options:
+    def _largest_by_context(self, outlook: Outlook, drafts: Sequence[Drafts]) -> list[TokenTree]:
+        """The same by what was guessed for each row, without nodes too improbable to pay."""
+        return [
+            grow_by(row.after, self.max_nodes, min(deepest, row.depth), self._least)
+            for deepest, row in zip(outlook.deepest, drafts, strict=True)
+        ]
+
+    def _weigh(self, offers: Sequence[Offer], outlook: Outlook, drafted: bool | None) -> Options:
         """The candidate sizes, with or without pruning, whichever has the faster best size."""
         modes = {"never": (False,), "always": (True,), "pays": (False, True)}[self.prunes]
-        weighed = [self._weigh_mode(offers, outlook, pruned) for pruned in modes]
+        weighed = [self._weigh_mode(offers, outlook, pruned, drafted) for pruned in modes]
+        self._least = min(map(_floor, weighed), default=LEAST) * outlook.rows
         return max(weighed, key=lambda options: options.speed(options.best()))
 
-    def _weigh_mode(self, offers: Sequence[Offer], outlook: Outlook, pruned: bool) -> Options:
+    def _weigh_mode(
+        self, offers: Sequence[Offer], outlook: Outlook, pruned: bool, drafted: bool | None
+    ) -> Options:
         rows = outlook.rows
         sizes = sorted(
             n for n in {*SIZES, *(n * rows for n in SIZES), len(offers)} if n <= len(offers)
         )
-        whole = self.survival.of_truths() if pruned else [1.0] * (len(self.estimator.table) + 1)
+        whole = self.survival.of_truths() if pruned else [1.0] * (DEEPEST + 1)
         gains = (offer.value * whole[offer.depth] for offer in offers)
         lengths = list(accumulate(gains, initial=float(rows)))
         alive = (self.survival.of_node(offer.depth, offer.rank) for offer in offers)
         late = list(accumulate(alive, initial=float(rows))) if pruned else range(rows, 1 << 30)
         works = [
-            Work(rows, rows + n, round(late[n]), outlook.past, pruned and n > 0, n > 0)
+            Work(
+                rows,
+                rows + n,
+                round(late[n]),
+                outlook.past,
+                pruned and n > 0,
+                n > 0 if drafted is None else drafted,
+            )
             for n in sizes
         ]
         return Options(
@@ -258,11 +282,8 @@ class DynamicPlanner:
     def learn(self, feedback: Feedback) -> None:
         """Update the chances of the ranks, what pruning leaves, and the cost of the work."""
         for row in feedback.rows:
-            for depth, (rank, claimed) in enumerate(
-                zip(row.ranks, row.claimed, strict=True), start=1
-            ):
+            for depth, rank in enumerate(row.ranks[: len(self.estimator.table)], start=1):
                 self.estimator.observe(depth, rank)
-                self.calibration.observe(depth, rank == 0, claimed)
             if row.pruned:
                 self._learn_pruning(row)
         self.cost.observe(feedback.work, feedback.spent)
@@ -276,3 +297,18 @@ class DynamicPlanner:
         for depth, survived in enumerate(row.survived, start=1):
             if survived is not None:
                 self.survival.observe_truth(depth, survived)
+
+
+def _floor(options: Options) -> float:
+    """What a node must be worth at least to pay for itself at any size, by half.
+
+    A node pays if it raises L by more than its share of T; at the best size that share is the
+    slope of T over T, times L, which is at least 1 a row.
+    """
+    points = list(zip(options.sizes, options.times, strict=True))
+    slopes = [
+        (time - before) / (size - smaller) / time
+        for (smaller, before), (size, time) in pairwise(points)
+        if smaller > 0
+    ]
+    return min(0.05, max(0.0, 0.5 * min(slopes))) if slopes else LEAST

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from propd.models.heads import HeadsConfig
+from propd.heads.rooted import HeadsConfig
 
 
 def write_card(folder: Path, config: HeadsConfig) -> None:

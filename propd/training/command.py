@@ -10,8 +10,8 @@ from pathlib import Path
 import torch
 
 from propd.errors import InvalidRequest
+from propd.heads.rooted import HeadsConfig
 from propd.models.backbone import Backbone
-from propd.models.heads import HeadsConfig
 from propd.training.card import write_card
 from propd.training.corpus import Corpus
 from propd.training.hidden import cache_hidden_states

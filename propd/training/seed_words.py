@@ -46,7 +46,8 @@ FOREIGN = (
 )
 PEOPLE = (
     "Marie Curie", "Abraham Lincoln", "Mozart", "Leonardo da Vinci", "Nelson Mandela",
-    "Shakespeare",     "Napoleon", "Isaac Newton", "Cleopatra", "Albert Einstein", "Frida Kahlo", "Charles Darwin",
+    "Shakespeare", "Napoleon", "Isaac Newton", "Cleopatra", "Albert Einstein", "Frida Kahlo",
+    "Charles Darwin",
     "Martin Luther King", "Galileo", "Florence Nightingale", "Alan Turing", "Jane Austen", "Gandhi",
     "Amelia Earhart", "Socrates", "Beethoven", "Queen Victoria", "Neil Armstrong", "Rosa Parks",
 )  # fmt: skip
@@ -64,7 +65,8 @@ WORKS = (
 )  # fmt: skip
 THINGS = (
     "telephone", "steam engine", "airplane", "microscope", "radio", "light bulb", "bicycle",
-    "camera", "World Cup", "Super Bowl", "Nobel Prize in physics", "Tour de France", "first world war",
+    "camera", "World Cup", "Super Bowl", "Nobel Prize in physics", "Tour de France",
+    "first world war",
     "civil war", "Great Fire of London", "gold rush", "cold war", "stock market crash", "heart",
     "liver", "periodic table", "constitution", "supreme court", "national anthem", "solar system",
 )  # fmt: skip

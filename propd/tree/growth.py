@@ -8,8 +8,9 @@ the greatest expected acceptance length.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from heapq import heappop, heappush
+from typing import Any
 
 from propd.core import TokenTree
 
@@ -42,6 +43,47 @@ def grow(chances: Sequence[Sequence[float]], size: int) -> TokenTree:
         values.append(-value)
         offer(parent, depth, place + 1)
         offer(len(parents) - 1, depth + 1, 0)
+    return TokenTree(tuple(parents), tuple(ranks), tuple(depths), tuple(values))
+
+
+def grow_by(
+    after: Callable[[tuple[int, ...]], tuple[Any, ...] | None],
+    size: int,
+    deepest: int,
+    least: float = 0.0,
+) -> TokenTree:
+    """The best tree of at most ``size`` nodes where the chances depend on the path.
+
+    after: what may follow a path of token ids from the root: tokens and chances, equally many, best
+    first, perhaps with more behind them; None where nothing may. No node is deeper than
+    ``deepest`` or, its whole path
+    counted, less probable than ``least``. The order of the nodes is the order of growth.
+    """
+    parents, ranks, depths, values = [-1], [0], [0], [1.0]
+    paths: list[tuple[int, ...]] = [()]
+    lists: list[tuple[Sequence[int], Sequence[float]]] = []
+    offers: list[tuple[float, int, int]] = []  # (-value, parent, rank)
+
+    def offer(parent: int, rank: int) -> None:
+        chances = lists[parent][1]
+        if rank < len(chances) and values[parent] * chances[rank] >= least:
+            heappush(offers, (-values[parent] * chances[rank], parent, rank))
+
+    def open_list(node: int) -> None:
+        found = after(paths[node]) if depths[node] < deepest else None
+        lists.append((found[0], found[1]) if found else ((), ()))
+        offer(node, 0)
+
+    open_list(0)
+    while offers and len(parents) <= size:
+        value, parent, rank = heappop(offers)
+        parents.append(parent)
+        ranks.append(rank)
+        depths.append(depths[parent] + 1)
+        values.append(-value)
+        paths.append((*paths[parent], lists[parent][0][rank]))
+        offer(parent, rank + 1)
+        open_list(len(parents) - 1)
     return TokenTree(tuple(parents), tuple(ranks), tuple(depths), tuple(values))
 
 

@@ -6,7 +6,7 @@ the whole model, so pruning can cost tokens per pass and never changes the text.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -14,6 +14,10 @@ from torch import Tensor
 
 from propd.errors import InvalidRequest
 from propd.tree.topology import inner_nodes
+
+Score = Callable[[Sequence[int], Sequence[int]], tuple[Tensor, Tensor]]
+"""(C,) places of the parents among `inner_nodes` and (C,) token ids -> (C,) ranks and (C,)
+probabilities of these tokens after these parents."""
 
 
 @dataclass(frozen=True)
@@ -48,25 +52,20 @@ class Pruning:
 
 
 def look(
-    parents: Sequence[int], reduced_ids: Sequence[int], early_logits: Tensor
+    parents: Sequence[int], token_ids: Sequence[int], score: Score
 ) -> tuple[tuple[int | None, ...], tuple[float | None, ...]]:
     """The early head's rank and probability of each of T nodes, given its parent; None for roots.
 
-    parents: of the nodes of one tree or of several in a row; -1 for roots. reduced_ids: the
-    reduced-vocabulary id of every node (a root's is not looked at). early_logits: (I, reduced
-    vocabulary), one row for each of `inner_nodes`, in order.
+    parents: of the nodes of one tree or of several in a row; -1 for roots. token_ids: of every
+    node (a root's is not looked at). score: the early head, asked about all that have a parent.
     """
     row_of = {node: row for row, node in enumerate(inner_nodes(parents))}
     children = [node for node, parent in enumerate(parents) if parent >= 0]
     ranks: list[int | None] = [None] * len(parents)
     probabilities: list[float | None] = [None] * len(parents)
     if children:
-        device = early_logits.device
-        rows = torch.tensor([row_of[parents[node]] for node in children], device=device)
-        tokens = torch.tensor([reduced_ids[node] for node in children], device=device)
-        scores = early_logits[rows, tokens]
-        places = (early_logits[rows] > scores[:, None]).sum(-1)
-        chances = (scores.float() - early_logits.float().logsumexp(-1)[rows]).exp()
+        rows = [row_of[parents[node]] for node in children]
+        places, chances = score(rows, [token_ids[node] for node in children])
         told = torch.stack([places.double(), chances.double()]).tolist()  # one wait for the device
         for node, place, chance in zip(children, *told, strict=True):
             ranks[node], probabilities[node] = int(place), chance

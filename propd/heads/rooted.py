@@ -1,0 +1,173 @@
+"""Our own heads: Medusa's, which also see the root token.
+
+Draft heads in the spirit of Medusa (FasterDecoding/Medusa, medusa_model.py): independent of one
+another, residual, read off the last accepted hidden state. Ours differ in three named ways: they
+also see the embedding of the root token, which is known when they run; they share a trunk; and they
+speak a reduced vocabulary (the rows of the model's own LM head for its most frequent tokens), which
+makes them several times cheaper.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from propd.heads.early import Referee
+from propd.heads.protocol import HeadsShape, drafts_of
+from propd.models.backbone import Backbone
+from propd.models.linear import Linear
+from propd.planning.drafts import Drafts
+
+FORMAT = "propd-heads/2"
+
+
+@dataclass(frozen=True)
+class HeadsConfig:
+    """Shape of the heads and what training measured of them."""
+
+    base_model: str
+    hidden_size: int
+    vocabulary_size: int
+    draft_heads: int
+    trunk_width: int
+    head_width: int
+    early_width: int
+    prune_layers: tuple[int, ...]
+    """The early heads read the hidden states after so many layers; the recommended one first."""
+    prune_top_k: int
+    """Recommended k of early pruning."""
+    acceptance_table: tuple[tuple[float, ...], ...]
+    """Held-out chance that head d's guess of rank k is right; the prior of the estimator."""
+    early_recall: dict[str, dict[str, float]]
+    """By layer: held-out chance that the next token is in the early head's top-k, by k."""
+    training: dict[str, object]
+    """Data, steps, command and date, for the model card."""
+    format: str = FORMAT
+
+    @property
+    def shape(self) -> HeadsShape:
+        """What the engine needs to know."""
+        return HeadsShape(
+            self.draft_heads, self.prune_layers, self.prune_top_k, self.acceptance_table
+        )
+
+
+class ResidualBlock(nn.Module):
+    """x + W2 silu(W1 [x; extra]); begins as the identity in x."""
+
+    inner: Callable[[Tensor], Tensor]
+    outer: Callable[[Tensor], Tensor]
+
+    def __init__(self, size: int, width: int, extra: int = 0) -> None:
+        super().__init__()
+        self.inner = nn.Linear(size + extra, width)
+        outer = nn.Linear(width, size, bias=False)
+        nn.init.zeros_(outer.weight)
+        self.outer = outer
+
+    def forward(self, x: Tensor, extra: Tensor | None = None) -> Tensor:
+        """(..., size) and (..., extra) -> (..., size)."""
+        seen = x if extra is None else torch.cat([x, extra], dim=-1)
+        return x + self.outer(F.silu(self.inner(seen)))
+
+
+class DraftWeights(nn.Module):
+    """The trained part of the draft heads: all but the LM head rows, which belong to the model."""
+
+    def __init__(self, config: HeadsConfig) -> None:
+        super().__init__()
+        size = config.hidden_size
+        self.trunk = ResidualBlock(size, config.trunk_width, extra=size)
+        self.heads = nn.ModuleList(
+            ResidualBlock(size, config.head_width) for _ in range(config.draft_heads)
+        )
+
+    def forward(self, hidden: Tensor, root: Tensor) -> Tensor:
+        """Last accepted hidden state (B, H) and root embedding (B, H) -> (B, heads, H)."""
+        trunk = self.trunk(hidden, _unit(root))
+        return torch.stack([head(trunk) for head in self.heads], dim=-2)
+
+
+class EarlyWeights(nn.Module):
+    """The trained part of one early head."""
+
+    def __init__(self, size: int, width: int) -> None:
+        super().__init__()
+        self.block = ResidualBlock(size, width)
+        self.norm = nn.Parameter(torch.ones(size))
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """Hidden states after the prune layer (..., H) -> (..., H), ready for the LM head rows."""
+        return self.block(_unit(hidden) * self.norm)
+
+
+class HeadWeights(nn.Module):
+    """Everything that is trained."""
+
+    def __init__(self, config: HeadsConfig) -> None:
+        super().__init__()
+        self.draft = DraftWeights(config)
+        self.early = nn.ModuleDict(
+            {
+                str(layer): EarlyWeights(config.hidden_size, config.early_width)
+                for layer in config.prune_layers
+            }
+        )
+
+
+class Heads:
+    """Draft heads and early heads of one model, ready to run. Read-only, shared."""
+
+    def __init__(
+        self,
+        config: HeadsConfig,
+        weights: HeadWeights,
+        token_map: Tensor,
+        reference: Tensor,
+        backbone: Backbone,
+    ) -> None:
+        """token_map: (R,) model token id of each reduced id; reference: ids of the words that
+        candidates are ranked among by the early heads."""
+        self.config, self.shape = config, config.shape
+        self.weights = weights.to(backbone.device, backbone.dtype).eval().requires_grad_(False)
+        self.token_map, self.reference = token_map.to(backbone.device), reference
+        self._packed = _packed(self.weights)
+        self._output = Linear(backbone.lm_head_weight[self.token_map])
+        self._embedding = backbone.embedding
+        self._referee = Referee(backbone.lm_head_weight, reference.to(backbone.device))
+
+    def draft(self, hidden: Tensor, roots: Sequence[int]) -> list[Drafts]:
+        """As `DraftHeads`: hidden (B, H) after the final norm."""
+        return drafts_of(self.draft_logits(hidden, roots), self.token_map)
+
+    def draft_logits(self, hidden: Tensor, roots: Sequence[int]) -> Tensor:
+        """(B, heads, reduced vocabulary)."""
+        embedded = F.embedding(torch.tensor(roots, device=hidden.device), self._embedding)
+        return self._output(self._packed.draft(hidden, embedded))
+
+    def look_early(
+        self, layer: int, hidden: Tensor, rows: Sequence[int], token_ids: Sequence[int]
+    ) -> tuple[Tensor, Tensor]:
+        """As `DraftHeads`."""
+        return self._referee(self._packed.early[str(layer)](hidden), rows, token_ids)
+
+
+def _packed(weights: HeadWeights) -> HeadWeights:
+    """A copy with packed linear layers: faster for few rows, but nothing to train or to save."""
+    packed = copy.deepcopy(weights)
+    for block in packed.modules():
+        if isinstance(block, ResidualBlock):
+            for name in ("inner", "outer"):
+                layer = getattr(block, name)
+                delattr(block, name)  # a module gives its place only to a module
+                setattr(block, name, Linear(layer.weight, layer.bias))
+    return packed
+
+
+def _unit(x: Tensor) -> Tensor:
+    return F.rms_norm(x, x.shape[-1:], eps=1e-5)
