@@ -103,7 +103,7 @@ def _bench_parser(parser: argparse.ArgumentParser) -> None:
 def _sizes_parser(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--method",
-        choices=("propd", "propd-unpruned"),
+        choices=("propd", "propd-paper", "propd-heads", "propd-unpruned"),
         default="propd",
         help="the dynamic method (default: %(default)s)",
     )
@@ -167,13 +167,29 @@ def _distill_parser(parser: argparse.ArgumentParser) -> None:
 
 def _train_parser(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--data", type=Path, required=True, metavar="PATH", help="folder of shards, or an .npz"
+        "--data",
+        type=Path,
+        nargs="+",
+        required=True,
+        metavar="PATH",
+        help="folders of shards, or .npz files",
     )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of heads")
     parser.add_argument("--cache", type=Path, metavar="DIR", help="hidden states (OUT/cache)")
-    parser.add_argument("--epochs", type=int, default=5)
+    parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--batch", type=int, default=1024, help="positions a step")
-    parser.add_argument("--learning-rate", type=float, default=1.5e-3)
+    parser.add_argument("--learning-rate", type=float, default=3e-3)
+    parser.add_argument(
+        "--prune-layers",
+        type=int,
+        nargs="+",
+        default=[4, 2, 8],
+        metavar="L",
+        help="layers with an early head, the recommended one first (default: 4 2 8)",
+    )
+    parser.add_argument(
+        "--precision", choices=("no", "fp16", "bf16"), default="no", help="mixed precision"
+    )
     parser.add_argument("--model", default=DEFAULT_MODEL, help="name, folder or Hub id")
     parser.add_argument("--device", default="auto", help="where the backbone runs")
     parser.set_defaults(run=commands.train)

@@ -173,7 +173,10 @@ def train(options: argparse.Namespace) -> int:
 
     engine = load(options.model, dtype="float32", device=options.device, report=_report)
     plan = TrainingPlan(
-        epochs=options.epochs, batch=options.batch, learning_rate=options.learning_rate
+        epochs=options.epochs,
+        batch=options.batch,
+        learning_rate=options.learning_rate,
+        prune_layers=tuple(options.prune_layers),
     )
     cache = options.cache or options.out / "cache"
     train_heads(
@@ -185,6 +188,7 @@ def train(options: argparse.Namespace) -> int:
         cache,
         plan,
         _report,
+        options.precision,
     )
     return 0
 

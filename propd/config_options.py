@@ -13,7 +13,10 @@ from typing import Any, get_args, get_type_hints
 from propd.core import DecodingConfig
 
 DEFAULTS = DecodingConfig()
-METHOD_NAMES = "propd, medusa, bpd, autoregressive, propd-static, propd-unpruned"
+METHOD_NAMES = (
+    "propd, propd-paper, medusa, bpd, lookup, autoregressive, propd-heads, propd-static, "
+    "propd-unpruned"
+)
 """As in `propd.methods.METHODS`, which would import numpy before the help is printed."""
 
 
@@ -51,6 +54,8 @@ def tree_options(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="largest tree of a dynamic method (default: %(default)s)",
     )
+    add("--prune-layer", type=int, metavar="L", help="layers before it (default: the heads' own)")
+    _choice(parser, "guesses", "who guesses")
     _choice(parser, "values", "what a node of a dynamic tree is worth")
     _choice(parser, "cost_model", "time of a step by its size")
     add(

@@ -151,8 +151,6 @@ class Node:
     value: float
     """Estimated chance that the path up to here is accepted (an estimate, from the planner)."""
     draft_probability: float | None = None
-    source: Source = "head"
-    """Who guessed it."""
     early_rank: int | None = None
     """Place among the early head's successors of the parent, 0 is best; None when not scored."""
     early_probability: float | None = None
@@ -164,6 +162,8 @@ class Node:
     """Readable form of ``token_id``; filled by `propd.engine`."""
     choice_text: str = ""
     """Readable form of ``choice_id``; filled by `propd.engine`."""
+    source: Source = "head"
+    """Who guessed it."""
 
 
 @dataclass(frozen=True)

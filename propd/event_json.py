@@ -6,6 +6,7 @@ a live run look the same to whoever draws them. Format: `docs/trace-format.md`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import MISSING, fields
 from typing import Any
 
@@ -36,8 +37,10 @@ FATES = {
     "bonus": "b",
 }
 """Fate to its letter in the file."""
-_FATE_OF = {letter: fate for fate, letter in FATES.items()}
-_NODE_READERS = {name: read for name, read in readers_of(Node).items() if name != "fate"}
+SOURCES = {"head": "h", "text": "t", "both": "b"}
+"""Source to its letter; a file leaves them out where all are of the heads."""
+_LETTERS: dict[str, dict[str, str]] = {"fate": FATES, "source": SOURCES}
+_NODE_READERS = {name: read for name, read in readers_of(Node).items() if name not in _LETTERS}
 _NEEDED_COLUMNS = {item.name for item in fields(Node) if item.default is MISSING}
 _EVENT_READERS = readers_of(StepEvent)
 _EXTRAS = {
@@ -60,6 +63,8 @@ def short(value: Any) -> Any:
 def _columns(nodes: tuple[Node, ...]) -> dict[str, Any]:
     """One list a field; a field that no node fills is left out."""
     columns: dict[str, Any] = {"fate": "".join(FATES[node.fate] for node in nodes)}
+    if any(node.source != "head" for node in nodes):
+        columns["source"] = "".join(SOURCES[node.source] for node in nodes)
     for name in _NODE_READERS:
         column = [short(getattr(node, name)) for node in nodes]
         if any(item not in (None, "") for item in column):
@@ -104,11 +109,13 @@ def event_to_json(event: StepEvent) -> dict[str, Any]:
 def _nodes(value: Any, where: str) -> tuple[Node, ...]:
     """Nodes out of columns that must all have the same length."""
     columns = read_object(value, where)
-    letters = read_text(columns.get("fate"), f"{where}.fate", MAX_NODES)
-    rows: list[dict[str, Any]] = [
-        {"fate": read_one_of(_FATE_OF.get(letter), f"{where}.fate", tuple(FATES))}
-        for letter in letters
-    ]
+    rows: list[dict[str, Any]] = [{"fate": fate} for fate in _words(columns, "fate", where)]
+    if "source" in columns:
+        sources = _words(columns, "source", where)
+        if len(sources) != len(rows):
+            raise refusal(f"{where}.source", f"be as long as {where}.fate, {len(rows)} entries")
+        for row, source in zip(rows, sources, strict=True):
+            row["source"] = source
     for name, read in _NODE_READERS.items():
         if name not in columns and name not in _NEEDED_COLUMNS:
             continue
@@ -118,6 +125,16 @@ def _nodes(value: Any, where: str) -> tuple[Node, ...]:
         for row, item in zip(rows, column, strict=True):
             row[name] = read(item, f"{where}.{name}")
     return tuple(Node(**row) for row in rows)
+
+
+def _words(columns: Mapping[str, Any], name: str, where: str) -> list[str]:
+    """The words behind a column of letters."""
+    words = {letter: word for word, letter in _LETTERS[name].items()}
+    letters = read_text(columns.get(name), f"{where}.{name}", MAX_NODES)
+    return [
+        read_one_of(words.get(letter), f"{where}.{name}", tuple(words.values()))
+        for letter in letters
+    ]
 
 
 def _check_tree(nodes: tuple[Node, ...], where: str) -> None:

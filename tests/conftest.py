@@ -19,8 +19,9 @@ from transformers import (
     Qwen3Config,
 )
 
+from propd.heads.files import save_heads
+from propd.heads.rooted import Heads, HeadsConfig, HeadWeights
 from propd.models.backbone import Backbone
-from propd.models.heads import Heads, HeadsConfig, HeadWeights, save_heads
 
 VOCABULARY = 61
 SHAPE = {
@@ -60,13 +61,14 @@ def tiny_heads(backbone: Backbone, prune_top_k: int = 3, seed: int = 0) -> Heads
     torch.manual_seed(seed)
     table = tuple(tuple(0.4 / (1 + d) / (1 + k) for k in range(10)) for d in range(4))
     config = HeadsConfig(
-        "tiny", 32, VOCABULARY, 4, 24, 24, 24, 2, prune_top_k, table, {"3": 0.5}, {}
+        "tiny", 32, VOCABULARY, 4, 24, 24, 24, (2, 1), prune_top_k, table, {"2": {"3": 0.5}}, {}
     )
     weights = HeadWeights(config)
     with torch.no_grad():
         for weight in weights.parameters():
             weight.normal_(0, 0.3)
-    return Heads(config, weights, torch.arange(0, VOCABULARY)[:40], backbone)
+    words = torch.arange(VOCABULARY)
+    return Heads(config, weights, words[:40], words[:50], backbone)
 
 
 @pytest.fixture(scope="session")
@@ -110,5 +112,5 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with torch.inference_mode():
         heads = tiny_heads(Backbone(model.eval()))
     config_of_heads = HeadsConfig(**{**vars(heads.config), "vocabulary_size": 257})
-    save_heads(folder / "heads", config_of_heads, heads.weights, heads.token_map)
+    save_heads(folder / "heads", config_of_heads, heads.weights, heads.token_map, heads.reference)
     return folder

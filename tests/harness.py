@@ -18,10 +18,17 @@ from transformers import AutoModelForCausalLM, LlamaConfig
 
 from propd.core import CostTable, DecodingConfig, SizeDecision, StepEvent, TokenTree
 from propd.decoding import DecodingSession
-from propd.methods import METHODS, make_cost, make_planner, make_pruner
+from propd.heads.rooted import Heads, HeadsConfig, HeadWeights
+from propd.methods import (
+    METHODS,
+    make_cost,
+    make_guesser,
+    make_planner,
+    make_pruner,
+    settled,
+)
 from propd.models.backbone import Backbone
-from propd.models.heads import RANKS, Heads, HeadsConfig, HeadWeights
-from propd.planning.drafts import Drafts
+from propd.planning.drafts import RANKS, Drafts
 from propd.planning.feedback import Feedback
 from propd.planning.planner import Outlook, Planner
 from propd.rows import Row
@@ -87,17 +94,18 @@ def random_heads(backbone: Backbone, seed: int = 0) -> Heads:
         trunk_width=8,
         head_width=8,
         early_width=8,
-        prune_layer=1,
+        prune_layers=(1,),
         prune_top_k=4,
         acceptance_table=table,
-        early_recall={"4": 0.5},
+        early_recall={"1": {"4": 0.5}},
         training={},
     )
     weights = HeadWeights(config)
     with torch.no_grad():
         for weight in weights.parameters():
             weight.normal_(0, 0.3)
-    return Heads(config, weights, torch.arange(vocabulary), backbone)
+    words = torch.arange(vocabulary)
+    return Heads(config, weights, words, words, backbone)
 
 
 def random_prompt(source: random.Random, world: World, longest: int = 12) -> list[int]:
@@ -129,17 +137,18 @@ def open_session(
 ) -> DecodingSession:
     """A session of a method; ``pruner`` and ``planner`` take the place of the method's own."""
     settings = {"cost_table": CHEAP_TREES, "prune_when": "always", **settings}
-    config, about = DecodingConfig(method=method, **settings), METHODS[method]
-    cost = make_cost(config, CHEAP_TREES, about.pruning)
+    config, shape = settled(DecodingConfig(method=method, **settings)), world.heads.shape
+    cost = make_cost(config, CHEAP_TREES)
     return DecodingSession(
         world.backbone,
         world.heads,
-        planner or make_planner(about, world.heads.config, config, cost),
-        ByRule(pruner) if pruner else make_pruner(about, world.heads.config, config, cost),
+        planner or make_planner(config, shape, cost),
+        ByRule(pruner) if pruner else make_pruner(config, shape, cost),
         config,
         tuple(end_tokens),
         world.backbone.max_positions,
         rows,
+        guesser=make_guesser(config, shape),
     )
 
 
@@ -324,12 +333,12 @@ class RandomTrees:
 
 BEFORE_COMMIT = (
     ("planner", "wants_drafts"),
-    ("heads", "draft_logits"),
+    ("heads", "draft"),
     ("planner", "plan"),
     ("backbone", "embed"),
     ("backbone", "place"),
     ("backbone", "run_layers"),
-    ("heads", "early_logits"),
+    ("heads", "look_early"),
     ("pruner", "keep"),
     ("backbone", "final_norm"),
     ("backbone", "logits"),

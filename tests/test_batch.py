@@ -10,19 +10,20 @@ import torch
 
 from propd.core import DecodingConfig, StepEvent
 from propd.decoding import DecodingSession
+from propd.heads.logits import LogitHeads
+from propd.heads.rooted import Heads
 from propd.methods import METHODS
 from propd.models.backbone import Backbone
-from propd.models.heads import Heads
 from tests.test_decoding import decode, make_session, tokens
 
 PROMPTS = [[1, 2, 3], [7], [11, 5, 11, 5, 11, 5], list(range(30)), [9, 9], [3, 1, 4]]
 
 
-class TextKnowingHeads:
+class TextKnowingHeads(LogitHeads):
     """Draft heads that mostly know each row's text, and an early head that prunes at random."""
 
     def __init__(self, heads: Heads, texts: list[list[int]]) -> None:
-        self.config = dataclasses.replace(heads.config, prune_top_k=30)
+        self.shape = dataclasses.replace(heads.shape, prune_top_k=30)
         self.token_map = torch.arange(61)
         self.texts, self.written = texts, [0] * len(texts)
         self.session: DecodingSession | None = None
@@ -65,7 +66,7 @@ def test_deep_paths_in_every_row_are_right(
     assert written == plain
     moved = [e for e in events if e.accepted != tuple(range(1, len(e.accepted) + 1))]
     assert method == "bpd" or len(moved) > 3  # accepted nodes that did not lie in front already
-    assert max(len(event.accepted) for event in events) >= 2
+    assert max(len(event.accepted) for event in events) >= 2 or method == "lookup"
     assert sum(e.pruned for e in events) > 50 or not METHODS[method].pruning
 
 

@@ -226,6 +226,7 @@ def test_useless_heads_are_never_right(
     """The figure of what useless heads cost is worth nothing if they guess right now and then."""
     arguments = ["sizes", "--batch-sizes", "1", "--rounds", "1", "--limit", "1", "--json"]
     arguments += ["--model", str(tiny_folder), "--heads", str(tiny_folder / "heads")]
+    arguments += ["--method", "propd-heads"]
     assert main([*arguments, "--max-new-tokens", "20", "--useless-heads"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert all(r["tokens"] == r["steps"] for r in told["results"])

@@ -119,11 +119,14 @@ def test_without_heads_only_plain_decoding_runs(tiny_folder: Path) -> None:
         engine.stream("abc", method="propd")
 
 
+FILES = ("draft.safetensors", "early-01.safetensors", "early-02.safetensors")
+
+
 def test_heads_of_another_model_are_refused(tiny_folder: Path, tmp_path: Path) -> None:
     text = (tiny_folder / "heads" / "config.json").read_text()
-    for name in ("draft.safetensors", "early.safetensors"):
+    for name in FILES:
         (tmp_path / name).write_bytes((tiny_folder / "heads" / name).read_bytes())
-    (tmp_path / "config.json").write_text(text.replace("propd-heads/1", "propd-heads/9"))
+    (tmp_path / "config.json").write_text(text.replace("propd-heads/2", "propd-heads/9"))
     with pytest.raises(ModelUnavailable, match="cannot be read"):
         propd.load(str(tiny_folder), heads=str(tmp_path))
 
@@ -131,7 +134,7 @@ def test_heads_of_another_model_are_refused(tiny_folder: Path, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("field", "value", "sentence"),
     [
-        ("prune_layer", 12, "layer of the early head is 12 and must be 1 to 4"),
+        ("prune_layers", [12], "layer of the early head is 12 and must be 1 to 4"),
         ("vocabulary_size", 99, "vocabulary is 99 and must be 257"),
         ("acceptance_table", [[0.1] * 12] * 4, "number of ranks in the table is 12"),
         ("acceptance_table", [], "number of heads in the table is 0"),
@@ -142,7 +145,7 @@ def test_heads_that_do_not_fit_are_refused(
 ) -> None:
     """They would crash inside the loop, long after the door."""
     config = json.loads((tiny_folder / "heads" / "config.json").read_text())
-    for name in ("draft.safetensors", "early.safetensors"):
+    for name in FILES:
         (tmp_path / name).write_bytes((tiny_folder / "heads" / name).read_bytes())
     (tmp_path / "config.json").write_text(json.dumps({**config, field: value}))
     with pytest.raises(ModelUnavailable, match=sentence):

@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 import propd
 from propd import InvalidRequest, ModelUnavailable, memory
 from propd.core import SizeDecision, TokenTree
-from propd.models.heads import RANKS, HeadsShape
-from propd.planning.drafts import Drafts
+from propd.heads.protocol import HeadsShape
+from propd.planning.drafts import RANKS, Drafts
 from propd.planning.feedback import Feedback
 from propd.planning.planner import FixedPlanner, Outlook, size_of
 from propd.recording import write_run
@@ -107,8 +106,7 @@ def test_an_engine_with_other_heads_leaves_the_first_alone(engine: propd.Engine)
     assert before is not None
 
     class Same:
-        config, token_map = before.config, before.token_map
-        draft_logits, early_logits = before.draft_logits, before.early_logits
+        shape, draft, look_early = before.shape, before.draft, before.look_early
 
     other = engine.with_heads(Same())
     assert engine.heads is before and isinstance(other.heads, Same)
@@ -120,11 +118,14 @@ def test_an_engine_with_other_heads_leaves_the_first_alone(engine: propd.Engine)
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"prune_layer": 0}, "The heads Odd do not fit the model: layer of the early head is 0"),
+        (
+            {"prune_layers": (0,)},
+            "The heads Odd do not fit the model: layer of the early head is 0",
+        ),
         ({"draft_heads": 3}, "number of heads in the table is 2 and must be 3"),
         ({"acceptance_table": ((0.5,),) * 2}, "number of ranks in the table is 1 and must be 10"),
-        ({"map": range(RANKS - 1)}, "reduced vocabulary is 9 and must be 10 to 257"),
-        ({"map": range(250, 262)}, "largest token is 261 and must be 0 to 256"),
+        ({"draft_heads": 0}, "number of draft heads is 0 and must be 1 to 64"),
+        ({"prune_layers": ()}, "number of layers with an early head is 0"),
     ],
 )
 def test_heads_that_do_not_fit_are_refused(
@@ -133,10 +134,8 @@ def test_heads_that_do_not_fit_are_refused(
     """They would crash inside the loop, or worse, write tokens that do not exist."""
 
     class Odd:
-        config = HeadsShape(2, 2, 1, ((0.1,) * RANKS,) * 2)
-        token_map = torch.tensor(list(change.pop("map", range(20))))
+        shape = replace(HeadsShape(2, (2,), 1, ((0.1,) * RANKS,) * 2), **change)
 
-    Odd.config = replace(Odd.config, **change)
     with pytest.raises(ModelUnavailable, match=sentence):
         engine.with_heads(Odd())  # type: ignore[arg-type]
 
@@ -176,7 +175,7 @@ CHAIN = grow([[0.5]] * 4, 4)
         (
             Given(replace(CHAIN, ranks=(0, 0, 0, 0, 10))),
             20,
-            "a guess of rank 10 where 9 is the most",
+            "a tree where nothing of rank 10 was guessed",
         ),
     ],
 )
@@ -185,7 +184,9 @@ def test_a_tree_that_cannot_run_is_refused(
 ) -> None:
     """It would write more than was asked for, overrun the cache, or crash without a word."""
     with pytest.raises(InvalidRequest, match=f"The planner Given gave {sentence}"):
-        engine.generate("abc", planner=planner, max_new_tokens=tokens, ignore_eos=True)
+        engine.generate(
+            "abc", method="bpd", planner=planner, max_new_tokens=tokens, ignore_eos=True
+        )
 
 
 def test_a_tree_that_can_run_is_not_refused(engine: propd.Engine) -> None:

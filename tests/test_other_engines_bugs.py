@@ -16,9 +16,10 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from propd.core import DecodingConfig
 from propd.decoding import DecodingSession
+from propd.heads.logits import LogitHeads
+from propd.heads.rooted import Heads
 from propd.methods import METHODS
 from propd.models.backbone import Backbone
-from propd.models.heads import Heads
 from tests.conftest import tiny_transformer
 from tests.harness import (
     TREE_METHODS,
@@ -54,11 +55,11 @@ UNEVEN = [[3], [1, 2] * 25, [7, 7, 7], [5] * 12]
 # Ends and limits.
 
 
-class OracleHeads:
+class OracleHeads(LogitHeads):
     """Heads that know the text: they make deep acceptance happen with a random model."""
 
     def __init__(self, heads: Heads, text: list[int], wrong_every: int = 0) -> None:
-        self.config = dataclasses.replace(heads.config, prune_top_k=40)
+        self.shape = dataclasses.replace(heads.shape, prune_top_k=40)
         self.token_map = torch.arange(61)
         self._text, self._wrong_every, self._calls = text, wrong_every, 0
 
@@ -173,7 +174,7 @@ def test_mlx_lm_1109_rejected_drafts_stay_in_the_cache() -> None:
     Here: after a step that rejects all it drafted, the past is longer by the root and by no more,
     and holds what a fresh prefill of the text holds.
     """
-    session = open_session(small_world(), "medusa", max_new_tokens=60, temperature=1.0)
+    session = open_session(small_world(), "medusa", max_new_tokens=150, temperature=1.0)
     text, rejected = [3, 1, *join(session, 0, [3, 1]).token_ids], 0
     while session.rows:
         (event,) = step(session)
@@ -464,7 +465,7 @@ def test_transformers_28508_residual_distribution() -> None:
     assert p_of(softmax, config, TEXTS) < 1e-4 < p_of(scaled, config, TEXTS)
 
 
-@pytest.mark.parametrize("method", ["bpd", "medusa", "propd"])
+@pytest.mark.parametrize("method", ["bpd", "medusa", "propd-heads"])
 @pytest.mark.parametrize("wrong_every", [0, 3])
 def test_vllm_8620_zero_acceptance_unnoticed(
     backbone: Backbone, heads: Heads, method: str, wrong_every: int

@@ -57,6 +57,7 @@ def _open_ours(folder: Path, raw: dict[str, Any], backbone: Backbone) -> Heads:
     raw["acceptance_table"] = tuple(tuple(row) for row in raw["acceptance_table"])
     raw["prune_layers"] = tuple(raw["prune_layers"])
     config = HeadsConfig(**raw)
+    check_fit(f"in {folder}", config.shape, backbone)
     tensors = load_file(folder / DRAFT)
     for layer in config.prune_layers:
         tensors |= load_file(folder / _early_file(layer))
@@ -82,7 +83,6 @@ def _check_words(
             checks.append((f"smallest token of the {what}", int(words.min()), 0, known - 1))
             checks.append((f"largest token of the {what}", int(words.max()), 0, known - 1))
     check_ranges(f"in {folder}", checks)
-    check_fit(f"in {folder}", config.shape, backbone)
 
 
 def check_finite(folder: Path, tensors: dict[str, Tensor]) -> None:

@@ -10,7 +10,7 @@ makes them several times cheaper.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -117,6 +117,15 @@ class HeadWeights(nn.Module):
                 str(layer): EarlyWeights(config.hidden_size, config.early_width)
                 for layer in config.prune_layers
             }
+        )
+
+    def forward(
+        self, hidden: Tensor, root: Tensor, early: Mapping[str, Tensor]
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """All heads at once, for training: (B, heads, H), and (B, H) by layer."""
+        return (
+            self.draft(hidden, root),
+            {layer: self.early[layer](states) for layer, states in early.items()},
         )
 
 

@@ -9,7 +9,7 @@ from propd.heads.rooted import HeadsConfig
 
 def write_card(folder: Path, config: HeadsConfig) -> None:
     """Write README.md beside the weights."""
-    facts = config.training
+    facts, ks = config.training, next(iter(config.early_recall.values()))
     lines = [
         f"# Draft heads and early head for {config.base_model}",
         "",
@@ -19,8 +19,9 @@ def write_card(folder: Path, config: HeadsConfig) -> None:
         f"- {config.draft_heads} draft heads (Medusa style, independent of each other), which also "
         "see the root token; shared trunk",
         f"  of width {config.trunk_width}, one residual block of width {config.head_width} a head",
-        f"- early head after layer {config.prune_layer}, width {config.early_width}, "
-        f"recommended top-k {config.prune_top_k}",
+        f"- early heads after layers {', '.join(map(str, sorted(config.prune_layers)))} "
+        f"(recommended: {config.prune_layers[0]}), width {config.early_width}, recommended "
+        f"top-k {config.prune_top_k}",
         f"- reduced vocabulary of {facts.get('vocabulary')} tokens: rows of the model's LM head, "
         "which are not stored here",
         "- float16 safetensors; licence Apache-2.0, as the base model's",
@@ -41,9 +42,12 @@ def write_card(folder: Path, config: HeadsConfig) -> None:
         "| --- | --- | --- | --- | --- |",
         *(_row(d + 1, row) for d, row in enumerate(config.acceptance_table)),
         "",
-        "| early head: next token in top | " + " | ".join(config.early_recall) + " |",
-        "| --- |" + " --- |" * len(config.early_recall),
-        "| recall | " + " | ".join(f"{v:.3f}" for v in config.early_recall.values()) + " |",
+        "| early head after layer: next token in top | " + " | ".join(ks) + " |",
+        "| --- |" + " --- |" * len(ks),
+        *(
+            f"| {layer} | " + " | ".join(f"{v:.3f}" for v in recall.values()) + " |"
+            for layer, recall in config.early_recall.items()
+        ),
         "",
         "## Limits",
         "",

@@ -30,7 +30,12 @@ class Corpus:
         Of a folder that `propd.training.distill` wrote, all shards one after another.
         """
         if path.is_dir():
-            return cls._join([cls.load(shard) for shard in sorted(path.glob("shard-*.npz"))], path)
+            shards = sorted(path.glob("shard-*.npz"))
+            if not shards:
+                raise InvalidRequest(
+                    f"{path} holds no shards; write some with 'python -m propd distill'."
+                )
+            return cls.load_all(shards)
         try:
             with np.load(path, allow_pickle=False) as arrays:
                 tokens = arrays["tokens"].astype(np.int64)
@@ -47,11 +52,9 @@ class Corpus:
         return cls(tokens, starts, prompts)
 
     @classmethod
-    def _join(cls, parts: Sequence[Corpus], path: Path) -> Corpus:
-        if not parts:
-            raise InvalidRequest(
-                f"{path} holds no shards; write some with 'python -m propd distill'."
-            )
+    def load_all(cls, paths: Sequence[Path]) -> Corpus:
+        """Several files or folders, one after another."""
+        parts = [cls.load(path) for path in paths]
         ends = np.cumsum([len(part.tokens) for part in parts])
         starts = [
             part.starts[:-1] + end - len(part.tokens) for part, end in zip(parts, ends, strict=True)

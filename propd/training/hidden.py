@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,44 +14,56 @@ import torch
 from propd.models.backbone import Backbone
 from propd.training.corpus import Corpus
 
+SAVED_EVERY = 50
+"""Sequences between two marks of progress."""
+
 
 @dataclass(frozen=True)
 class HiddenStates:
-    """``final`` (T, H) after the final norm and ``early`` (T, H) after the prune layer, float16."""
+    """``final`` (T, H) after the final norm and ``early`` by layer, each (T, H), float16.
+
+    Only answers are filled in, from the last token of their prompt on; the rest is never read and
+    takes no room on most file systems.
+    """
 
     final: np.ndarray
-    early: np.ndarray
+    early: Mapping[int, np.ndarray]
 
 
 def cache_hidden_states(
     backbone: Backbone,
     corpus: Corpus,
     folder: Path,
-    prune_layer: int,
+    layers: tuple[int, ...],
     report: Callable[[int, int], None] = lambda done, total: None,
 ) -> HiddenStates:
     """Run the backbone over every sequence; resumes where an interrupted run stopped.
 
-    report(done, total) is called after each sequence.
+    layers: whose output the early heads read. report(done, total) is called after each sequence.
     """
     folder.mkdir(parents=True, exist_ok=True)
     progress = folder / "progress.json"
     shape = (len(corpus.tokens), backbone.hidden_size)
-    key = {"shape": list(shape), "prune_layer": prune_layer, "of": _digest(backbone, corpus)}
+    key = {"shape": list(shape), "layers": list(layers), "of": _digest(backbone, corpus)}
     state = json.loads(progress.read_text()) if progress.exists() else {}
     done = state["done"] if state.get("key") == key else 0
-    mode = "r+" if done else "w+"
-    final = np.lib.format.open_memmap(folder / "final.npy", mode=mode, dtype="f2", shape=shape)
-    early = np.lib.format.open_memmap(folder / "early.npy", mode=mode, dtype="f2", shape=shape)
+    names = {layer: folder / f"layer-{layer:02d}.npy" for layer in (*layers, backbone.layer_count)}
+    arrays = {
+        layer: np.lib.format.open_memmap(path, mode="r+" if done else "w+", dtype="f2", shape=shape)
+        for layer, path in names.items()
+    }
     for index in range(done, len(corpus)):
-        span = slice(corpus.starts[index], corpus.starts[index + 1])
-        early[span], final[span] = _run(backbone, corpus.sequence(index), prune_layer)
-        if index % 50 == 49 or index == len(corpus) - 1:
-            final.flush()
-            early.flush()
+        first = int(corpus.prompt_lengths[index]) - 1
+        span = slice(corpus.starts[index] + first, corpus.starts[index + 1])
+        for layer, states in _run(backbone, corpus.sequence(index), layers).items():
+            arrays[layer][span] = states[first:]
+        if index % SAVED_EVERY == SAVED_EVERY - 1 or index == len(corpus) - 1:
+            for array in arrays.values():
+                array.flush()
             progress.write_text(json.dumps({"key": key, "done": index + 1}))
         report(index + 1, len(corpus))
-    return HiddenStates(final, early)
+    final = arrays.pop(backbone.layer_count)
+    return HiddenStates(final, arrays)
 
 
 def _digest(backbone: Backbone, corpus: Corpus) -> str:
@@ -63,12 +75,14 @@ def _digest(backbone: Backbone, corpus: Corpus) -> str:
 
 
 @torch.inference_mode()
-def _run(backbone: Backbone, tokens: np.ndarray, prune_layer: int) -> tuple[np.ndarray, np.ndarray]:
+def _run(backbone: Backbone, tokens: np.ndarray, layers: tuple[int, ...]) -> dict[int, np.ndarray]:
+    """States after each of the layers, and after the last one and its norm."""
     count = len(tokens)
     cache = backbone.new_cache(batch=1, capacity=count)
     place = backbone.place([np.tri(count, dtype=bool)], [range(count)], [0])
-    embedded = backbone.embed(tokens.tolist())
-    early = backbone.run_layers(embedded, 0, prune_layer, place, cache)
-    last = backbone.run_layers(early, prune_layer, backbone.layer_count, place, cache)
-    final = backbone.final_norm(last)
-    return early.half().cpu().numpy(), final.half().cpu().numpy()
+    hidden, done, states = backbone.embed(tokens.tolist()), 0, {}
+    for layer in (*sorted(layers), backbone.layer_count):
+        hidden = backbone.run_layers(hidden, done, layer, place, cache)
+        ready = backbone.final_norm(hidden) if layer == backbone.layer_count else hidden
+        states[layer], done = ready.half().cpu().numpy(), layer
+    return states

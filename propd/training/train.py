@@ -1,4 +1,4 @@
-"""Train draft heads and the early head of a frozen model on text it wrote itself."""
+"""Train draft heads and early heads of a frozen model on text it wrote itself."""
 
 from __future__ import annotations
 
@@ -7,40 +7,54 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from propd.heads.files import save_heads
+from propd.heads.rooted import HeadsConfig, HeadWeights
 from propd.models.backbone import Backbone
-from propd.models.heads import RANKS, HeadsConfig, HeadWeights, save_heads
+from propd.planning.drafts import RANKS
 from propd.training.corpus import Corpus
 from propd.training.hidden import HiddenStates
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
 
 EARLY_KS = (1, 5, 10, 20, 50, 100, 200)
 IGNORE = -100
 PART = 128
-"""Positions whose logits are alive at once. The logits of a whole batch are so large that the
-allocator returns them to the system each time; fetching the pages anew took half of a step."""
+"""Positions whose logits are alive at once on a CPU. The logits of a whole batch are so large that
+the allocator returns them to the system each time; fetching the pages anew took half of a step."""
+SMOOTH = 0.05
+"""Weight of the newest part in the running accuracies."""
 
 
 @dataclass(frozen=True)
 class TrainingPlan:
     """Everything that decides a run, so that a card can state it."""
 
-    epochs: int = 5
+    epochs: int = 2
     batch: int = 1024
-    """Positions a step."""
-    learning_rate: float = 1.5e-3
+    """Positions a step, all processes together."""
+    learning_rate: float = 3e-3
     warmup: float = 0.03
     weight_decay: float = 0.01
+    soft: float = 0.5
+    """Share of the draft heads' loss against the model's own distribution at the guessed place
+    (distillation); the rest is against the token it wrote."""
     draft_heads: int = 4
     trunk_width: int = 1152
     head_width: int = 576
-    early_width: int = 1024
+    early_width: int = 768
     vocabulary: int = 8192
-    prune_layer: int = 4
+    reference: int = 4096
+    """Words that the early heads rank candidates among."""
+    prune_layers: tuple[int, ...] = (4, 2, 8)
+    """Layers with an early head, the recommended one first."""
     prune_top_k: int = 50
     seed: int = 0
 
@@ -50,14 +64,16 @@ class Batch:
     """P positions: what the heads see, and the reduced ids they should say (IGNORE: unknown)."""
 
     final: Tensor
-    early: Tensor
+    early: dict[str, Tensor]
     root: Tensor
     next_token: Tensor
-    """(P,) reduced id of the root: what the early head must guess."""
+    """(P,) reduced id of the root: what the early heads must guess."""
     targets: Tensor
     """(P, heads) reduced ids at distances 1, 2, ... from the root."""
     known: Tensor
     """(P, heads) whether the text goes on that far."""
+    ahead: Tensor
+    """(P, heads, H) final hidden states where the model itself chose those tokens."""
 
 
 class HeadTrainer:
@@ -71,23 +87,30 @@ class HeadTrainer:
         plan: TrainingPlan,
         base_model: str,
         end_tokens: tuple[int, ...],
+        accelerator: Accelerator,
     ) -> None:
         self.plan, self.corpus, self.states = plan, corpus, states
+        self.accelerator, self.device = accelerator, accelerator.device
         self.token_map = torch.from_numpy(corpus.frequent_tokens(plan.vocabulary, end_tokens))
+        self.reference = torch.from_numpy(corpus.frequent_tokens(plan.reference, end_tokens))
         self.reduced = torch.full((backbone.vocabulary_size,), IGNORE)
         self.reduced[self.token_map] = torch.arange(len(self.token_map))
-        # the heads are small: they train on the CPU, wherever the backbone ran
         self.embedding = backbone.embedding.float().cpu()
-        self.output = backbone.lm_head_weight.cpu()[self.token_map].float()
-        self.config = _shape(plan, backbone, base_model)
+        self.output = backbone.lm_head_weight.cpu()[self.token_map].float().to(self.device)
+        self.config = _config(plan, backbone, base_model)
         torch.manual_seed(plan.seed)
         self.weights = HeadWeights(self.config)
-        self.weights.early_norm.data.copy_(backbone.norm.cpu())  # a good place to begin
+        with torch.no_grad():
+            for name, weight in self.weights.named_parameters():
+                if name.endswith(".norm"):
+                    weight.copy_(backbone.norm.cpu())  # a good place to begin
         kept, held_out = corpus.split()
         self.train_positions = np.concatenate([corpus.answer_positions(i) for i in kept])
         self.test_positions = np.concatenate([corpus.answer_positions(i) for i in held_out])
         self.ends = np.repeat(corpus.starts[1:], np.diff(corpus.starts))
         """(T,) end of the sequence of each position."""
+        self.rates = [(0.0, 0.0)] * (plan.draft_heads + len(plan.prune_layers))
+        """Running top-1 and top-5 accuracy on training text: draft heads, then early heads."""
 
     @property
     def steps_per_epoch(self) -> int:
@@ -102,53 +125,111 @@ class HeadTrainer:
         ids = tokens[torch.from_numpy(np.where(known, far, 0))]
         root = tokens[torch.from_numpy(positions + 1)]
         inside = torch.from_numpy(known)
+        here = self._states(self.states.final, positions)
         return Batch(
-            final=torch.from_numpy(self.states.final[positions]).float(),
-            early=torch.from_numpy(self.states.early[positions]).float(),
-            root=self.embedding[root],
-            next_token=self.reduced[root],
-            targets=torch.where(inside, self.reduced[ids], IGNORE),
-            known=inside,
+            final=here,
+            early={
+                str(layer): self._states(states, positions)
+                for layer, states in self.states.early.items()
+            },
+            root=self.embedding[root].to(self.device),
+            next_token=self.reduced[root].to(self.device),
+            targets=torch.where(inside, self.reduced[ids], IGNORE).to(self.device),
+            known=inside.to(self.device),
+            ahead=self._states(self.states.final, np.where(known, far - 1, positions[:, None])),
         )
 
-    def logits(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Draft logits (P, heads, reduced vocabulary) and early logits (P, reduced vocabulary)."""
-        draft = F.linear(self.weights.draft(batch.final, batch.root), self.output)
-        return draft, F.linear(self.weights.look_early(batch.early), self.output)
+    def _states(self, states: np.ndarray, positions: np.ndarray) -> Tensor:
+        return torch.from_numpy(states[positions]).to(self.device).float()
 
-    def loss(self, batch: Batch) -> Tensor:
-        """Sum of the cross entropies of all heads and the early head (as in Medusa's training)."""
-        draft, early = self.logits(batch)
+    def logits(self, model: torch.nn.Module, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+        """Draft logits (P, heads, R), and early logits by layer, each (P, R)."""
+        draft, early = model(batch.final, batch.root, batch.early)
+        return (
+            F.linear(draft, self.output),
+            {layer: F.linear(hidden, self.output) for layer, hidden in early.items()},
+        )
+
+    def loss(self, batch: Batch, draft: Tensor, early: dict[str, Tensor]) -> Tensor:
+        """Sum of the cross entropies of all heads (as in Medusa's training), against the tokens
+        and, for a share, against the model's own distributions."""
+        heads, soft = self.plan.draft_heads, self.plan.soft
         # one mean over all heads and positions, times the heads: the sum of the heads' means
-        guesses = F.cross_entropy(draft.flatten(0, 1), batch.targets.flatten(), ignore_index=IGNORE)
-        looks = F.cross_entropy(early, batch.next_token, ignore_index=IGNORE)
-        return self.plan.draft_heads * guesses + looks
+        hard = F.cross_entropy(draft.flatten(0, 1), batch.targets.flatten(), ignore_index=IGNORE)
+        total = (1 - soft) * heads * hard
+        if soft:
+            with torch.no_grad():
+                teacher = F.linear(batch.ahead[batch.known], self.output).softmax(-1)
+            total = total + soft * heads * F.cross_entropy(draft[batch.known], teacher)
+        for scores in early.values():
+            total = total + F.cross_entropy(scores, batch.next_token, ignore_index=IGNORE)
+        return total
 
-    def train(self, report: Callable[[int, float], None], save: Callable[[], None]) -> None:
-        """Run the plan; report(step, loss) every step, save() at the end of each epoch."""
+    def train(
+        self,
+        begin: int,
+        model: torch.nn.Module,
+        optimizer: torch.optim.Optimizer,
+        report: Callable[[int, float], None],
+    ) -> None:
+        """Run the plan from a step on; report(steps done, loss) after every step."""
         plan, total = self.plan, self.plan.epochs * self.steps_per_epoch
-        optimizer = torch.optim.AdamW(
-            self.weights.parameters(), lr=plan.learning_rate, weight_decay=plan.weight_decay
-        )
         for step, positions in enumerate(self._shuffled()):
+            if step < begin:
+                continue
             for group in optimizer.param_groups:
                 group["lr"] = plan.learning_rate * _schedule(step / total, plan.warmup)
             optimizer.zero_grad()
-            loss = self._backward(positions)
-            torch.nn.utils.clip_grad_norm_(self.weights.parameters(), 1.0)
+            loss = self._backward(model, self._mine(positions))
+            self.accelerator.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
-            report(step, loss)
-            if (step + 1) % self.steps_per_epoch == 0:
-                save()
+            report(step + 1, loss)
 
-    def _backward(self, positions: np.ndarray) -> float:
+    def optimizer(self) -> torch.optim.Optimizer:
+        """AdamW over all weights."""
+        return torch.optim.AdamW(
+            self.weights.parameters(),
+            lr=self.plan.learning_rate,
+            weight_decay=self.plan.weight_decay,
+        )
+
+    def _mine(self, positions: np.ndarray) -> np.ndarray:
+        """This process's share of a batch."""
+        return positions[self.accelerator.process_index :: self.accelerator.num_processes]
+
+    def _backward(self, model: torch.nn.Module, positions: np.ndarray) -> float:
         """Gradients of the mean loss, part by part; returns that loss."""
+        size = PART if self.device.type == "cpu" else len(positions)
+        parts = np.array_split(positions, math.ceil(len(positions) / size))
         total = 0.0
-        for part in np.array_split(positions, math.ceil(len(positions) / PART)):
-            loss = self.loss(self.batch(part)) * (len(part) / len(positions))
-            loss.backward()
-            total += loss.item()
+        for place, part in enumerate(parts):
+            batch = self.batch(part)
+            with self._sync(model, last=place == len(parts) - 1), self.accelerator.autocast():
+                draft, early = self.logits(model, batch)
+                loss = self.loss(batch, draft, early) * (len(part) / len(positions))
+                self.accelerator.backward(loss)
+            total += float(loss.detach())
+        self._watch(batch, draft.detach(), early)  # of the last part only: it costs a topk
         return total
+
+    def _sync(self, model: torch.nn.Module, last: bool):  # type: ignore[no-untyped-def]
+        """Several processes share their gradients once a step."""
+        from contextlib import nullcontext
+
+        return nullcontext() if last else self.accelerator.no_sync(model)
+
+    @torch.no_grad()
+    def _watch(self, batch: Batch, draft: Tensor, early: dict[str, Tensor]) -> None:
+        """Update the running accuracies."""
+        scores = [*draft.unbind(1), *early.values()]
+        targets = [*batch.targets.unbind(1), *[batch.next_token] * len(early)]
+        for place, (logits, wanted) in enumerate(zip(scores, targets, strict=True)):
+            ranks = _ranks(logits, wanted)
+            new = [(ranks < k).float().mean().item() for k in (1, 5)]
+            old = self.rates[place] if any(self.rates[place]) else new
+            self.rates[place] = tuple(  # type: ignore[assignment]
+                o + SMOOTH * (n - o) for o, n in zip(old, new, strict=True)
+            )
 
     def _shuffled(self) -> Iterator[np.ndarray]:
         generator = np.random.default_rng(self.plan.seed)
@@ -159,30 +240,37 @@ class HeadTrainer:
 
     @torch.no_grad()
     def measure(self) -> HeadsConfig:
-        """The config with held-out rank accuracies of the heads and recall of the early head."""
-        hits = torch.zeros(self.plan.draft_heads, RANKS)
-        known = torch.zeros(self.plan.draft_heads)
-        early_hits, seen = torch.zeros(len(EARLY_KS)), 0
-        for start in range(0, len(self.test_positions), self.plan.batch):
-            batch = self.batch(self.test_positions[start : start + self.plan.batch])
-            draft, early = self.logits(batch)
-            for head in range(self.plan.draft_heads):
-                ranks = _ranks(draft[:, head], batch.targets[:, head])
+        """The config with held-out rank accuracies of the heads and recall of the early heads."""
+        heads, layers = self.plan.draft_heads, [str(n) for n in self.plan.prune_layers]
+        hits, known, seen = torch.zeros(heads, RANKS), torch.zeros(heads), 0
+        recall = {layer: torch.zeros(len(EARLY_KS)) for layer in layers}
+        for start in range(0, len(self.test_positions), PART):
+            batch = self.batch(self.test_positions[start : start + PART])
+            draft, early = self.logits(self.weights, batch)
+            for head in range(heads):
+                ranks = _ranks(draft[:, head], batch.targets[:, head]).cpu()
                 hits[head] += torch.bincount(ranks.clamp(max=RANKS), minlength=RANKS + 1)[:RANKS]
-            known += batch.known.sum(0)
-            ranks = _ranks(early, batch.next_token)
-            early_hits += torch.stack([(ranks < k).sum() for k in EARLY_KS])
-            seen += len(ranks)
+            known += batch.known.sum(0).cpu()
+            for layer in layers:
+                ranks = _ranks(early[layer], batch.next_token).cpu()
+                recall[layer] += torch.stack([(ranks < k).sum() for k in EARLY_KS])
+            seen += len(batch.next_token)
         table = tuple(tuple(round(float(p), 5) for p in row) for row in hits / known[:, None])
-        recall = {
-            str(k): round(float(h) / seen, 4) for k, h in zip(EARLY_KS, early_hits, strict=True)
-        }
-        return replace(self.config, acceptance_table=table, early_recall=recall)
+        return replace(
+            self.config,
+            acceptance_table=table,
+            early_recall={
+                layer: {
+                    str(k): round(float(h) / seen, 4) for k, h in zip(EARLY_KS, found, strict=True)
+                }
+                for layer, found in recall.items()
+            },
+        )
 
     def save(self, folder: Path, training: dict[str, object]) -> HeadsConfig:
         """Measure on the held-out text and write weights and config."""
         config = replace(self.measure(), training=training)
-        save_heads(folder, config, self.weights, self.token_map)
+        save_heads(folder, config, self.weights, self.token_map, self.reference)
         return config
 
 
@@ -199,7 +287,7 @@ def _schedule(progress: float, warmup: float) -> float:
     return 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * (progress - warmup) / (1 - warmup)))
 
 
-def _shape(plan: TrainingPlan, backbone: Backbone, base_model: str) -> HeadsConfig:
+def _config(plan: TrainingPlan, backbone: Backbone, base_model: str) -> HeadsConfig:
     return HeadsConfig(
         base_model=base_model,
         hidden_size=backbone.hidden_size,
@@ -208,7 +296,7 @@ def _shape(plan: TrainingPlan, backbone: Backbone, base_model: str) -> HeadsConf
         trunk_width=plan.trunk_width,
         head_width=plan.head_width,
         early_width=plan.early_width,
-        prune_layer=plan.prune_layer,
+        prune_layers=plan.prune_layers,
         prune_top_k=plan.prune_top_k,
         acceptance_table=(),
         early_recall={},

@@ -4,10 +4,10 @@ from typing import Any, Literal
 
 import pytest
 
-from propd.core import CostTable, DecodingConfig, Milliseconds, SizeDecision, TokenTree
+from propd.core import CostTable, Milliseconds, SizeDecision, TokenTree
 from propd.planning.chances import AcceptanceEstimator, Calibration
 from propd.planning.cost import CurveCost, FrozenCost, LineCost, Work
-from propd.planning.drafts import NO_DRAFTS, Drafts
+from propd.planning.drafts import NO_DRAFTS, Drafts, Guesses, HeadDrafts
 from propd.planning.exploration import Explorer
 from propd.planning.feedback import Feedback, RowFeedback
 from propd.planning.planner import DynamicPlanner, Outlook
@@ -66,7 +66,9 @@ def planner(
     """A step of n nodes takes base + slope * n milliseconds."""
     late = ((1, base), (101, base + 100 * slope))
     cost = FrozenCost(CurveCost(CostTable((), ((1, 0.0),), ((1, 0.5),), late)))
-    return DynamicPlanner(AcceptanceEstimator(table), cost, DecodingConfig(**settings), prunes)
+    return DynamicPlanner(
+        AcceptanceEstimator(table), cost, settings.pop("max_nodes", 63), prunes=prunes, **settings
+    )
 
 
 def plan(
@@ -111,22 +113,27 @@ def test_no_tree_is_deeper_than_the_text_can_grow() -> None:
         assert max(tree.depths) <= deepest
 
 
+def one_list(*chances: float) -> HeadDrafts:
+    """Tokens 1, 2, ... with these chances at depth 1, nothing deeper."""
+    return HeadDrafts((Guesses(tuple(range(1, len(chances) + 1)), chances),))
+
+
 def contextual(slope: float) -> DynamicPlanner:
     return planner(slope, [[0.5, 0.1, 0.1]], values="contextual")
 
 
 def test_contextual_values_follow_the_heads() -> None:
     """The tree of a step in which head 1 is sure differs from one in which it is not."""
-    sure = Drafts(((1, 2, 3),), ((1, 2, 3),), ((0.95, 0.01, 0.01),))
-    unsure = Drafts(((1, 2, 3),), ((1, 2, 3),), ((0.3, 0.29, 0.01),))
+    sure = one_list(0.95, 0.01, 0.01)
+    unsure = one_list(0.3, 0.29, 0.01)
     assert plan(contextual(0.4), drafts=[sure])[0][0].size == 1
     assert plan(contextual(0.4), drafts=[unsure])[0][0].size == 2
 
 
 def test_rows_share_the_budget_by_value() -> None:
     """A row whose heads are unsure yields its nodes to one whose next node is worth more."""
-    rich = Drafts(((1, 2, 3),), ((1, 2, 3),), ((0.4, 0.3, 0.2),))
-    poor = Drafts(((1, 2, 3),), ((1, 2, 3),), ((0.02, 0.01, 0.01),))
+    rich = one_list(0.4, 0.3, 0.2)
+    poor = one_list(0.02, 0.01, 0.01)
     trees, decision = plan(contextual(0.3), (9, 9), [rich, poor])
     assert [tree.size for tree in trees] == [3, 0]
     assert decision.chosen == 3
@@ -155,7 +162,7 @@ def test_pruning_is_used_where_it_pays() -> None:
 PRUNED = Feedback(
     Work(1, 4, 2, pruned=True),
     Milliseconds(),
-    (RowFeedback(grow([[0.25, 0.22, 0.2]], 3), (True, False, True, False), True, (), (), (True,),
+    (RowFeedback(grow([[0.25, 0.22, 0.2]], 3), (True, False, True, False), True, (), (True,),
                  (0.9,)),),
 )  # fmt: skip
 """Three nodes at depth 1; the early head left one, the true one."""
@@ -163,7 +170,7 @@ PRUNED = Feedback(
 
 def test_the_line_of_the_paper_is_told() -> None:
     cost = LineCost({0: 10.0, 10: 12.0})
-    dynamic = DynamicPlanner(AcceptanceEstimator(TABLE), cost, DecodingConfig())
+    dynamic = DynamicPlanner(AcceptanceEstimator(TABLE), cost, 63)
     assert plan(dynamic)[1].cost_coefficients == pytest.approx((10.0, 0.2))
     assert plan(planner(0.2))[1].cost_coefficients == ()
 
@@ -176,7 +183,7 @@ def test_contextual_steps_explore_once() -> None:
     """The allowance is charged for what is run, and what is charged is run."""
     one = contextual(0.4)
     one.explorer = Explorer(share=0.5, stale=3)
-    sure = Drafts(((1, 2, 3),), ((1, 2, 3),), ((0.95, 0.01, 0.01),))
+    sure = one_list(0.95, 0.01, 0.01)
     explored = 0
     for _ in range(60):
         before = one.explorer.allowance
@@ -191,6 +198,6 @@ def test_contextual_steps_explore_once() -> None:
 def test_coefficients_in_a_batch_count_the_roots() -> None:
     """T(0) of three rows is b0, not the time of one row alone."""
     cost = LineCost({0: 10.0, 10: 12.0})
-    dynamic = DynamicPlanner(AcceptanceEstimator(TABLE), cost, DecodingConfig())
+    dynamic = DynamicPlanner(AcceptanceEstimator(TABLE), cost, 63)
     decision = plan(dynamic, (9, 9, 9))[1]
     assert decision.cost_coefficients[0] == pytest.approx(decision.estimated_ms[0])

@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from propd.errors import InvalidRequest
+from propd.heads.files import open_heads
+from propd.heads.rooted import Heads
 from propd.models.backbone import Backbone
-from propd.models.heads import Heads
 from propd.training.command import train_heads
 from propd.training.corpus import Corpus
 from propd.training.hidden import cache_hidden_states
@@ -20,7 +21,7 @@ from tests.conftest import tiny_transformer
 
 PLAN = TrainingPlan(
     epochs=6, batch=64, learning_rate=1e-2, draft_heads=2, trunk_width=32, head_width=32,
-    early_width=32, vocabulary=40, prune_layer=2, prune_top_k=3,
+    early_width=32, vocabulary=40, reference=30, prune_layers=(2, 1), prune_top_k=3, soft=0.5,
 )  # fmt: skip
 
 
@@ -69,14 +70,20 @@ def test_states_are_those_of_transformers_and_resume(corpus_file: Path, tmp_path
     with torch.inference_mode():
         backbone = Backbone(model)
         with pytest.raises(KeyboardInterrupt):
-            cache_hidden_states(backbone, corpus, tmp_path, 2, stop)
+            cache_hidden_states(backbone, corpus, tmp_path, (2, 3), stop)
         seen: list[int] = []
-        states = cache_hidden_states(backbone, corpus, tmp_path, 2, lambda d, _: seen.append(d))
+        states = cache_hidden_states(
+            backbone, corpus, tmp_path, (2, 3), lambda d, _: seen.append(d)
+        )
         assert seen[0] == 51  # the first 50 were on disk
         output = model.model(torch.from_numpy(corpus.sequence(3))[None], output_hidden_states=True)
-    span = slice(corpus.starts[3], corpus.starts[4])
-    assert np.abs(states.final[span] - output.last_hidden_state[0].numpy()).max() < 1e-2
-    assert np.abs(states.early[span] - output.hidden_states[2][0].numpy()).max() < 1e-2
+    first = corpus.prompt_lengths[3] - 1  # what lies before it nobody reads
+    span = slice(corpus.starts[3] + first, corpus.starts[4])
+    final = output.last_hidden_state[0, first:].numpy()
+    assert np.abs(states.final[span] - final).max() < 1e-2
+    for layer in (2, 3):
+        early = output.hidden_states[layer][0, first:].numpy()
+        assert np.abs(states.early[layer][span] - early).max() < 1e-2
 
 
 def test_heads_learn_and_what_is_saved_loads(corpus_file: Path, tmp_path: Path) -> None:
@@ -85,14 +92,15 @@ def test_heads_learn_and_what_is_saved_loads(corpus_file: Path, tmp_path: Path) 
         backbone = Backbone(tiny_transformer("llama"))
     said: list[str] = []
     train_heads(
-        backbone, "tiny", (60,), corpus_file, tmp_path / "heads", tmp_path / "cache", PLAN,
+        backbone, "tiny", (60,), [corpus_file], tmp_path / "heads", tmp_path / "cache", PLAN,
         said.append,
     )  # fmt: skip
     with torch.inference_mode():
-        heads = Heads.load(tmp_path / "heads", backbone)
+        heads = open_heads(tmp_path / "heads", backbone)
+    assert isinstance(heads, Heads)
     assert len(heads.config.acceptance_table) == 2
     assert heads.config.acceptance_table[0][0] > 0.8
-    assert heads.config.early_recall["5"] > 0.8
+    assert heads.config.early_recall["2"]["5"] > 0.8
     assert 60 in heads.token_map.tolist()  # the end token is always in the reduced vocabulary
     card = (tmp_path / "heads" / "README.md").read_text()
     assert f"{heads.config.acceptance_table[0][0]:.3f}" in card
@@ -113,7 +121,7 @@ def test_a_plan_that_trains_nothing_is_refused_at_once(
         backbone = Backbone(tiny_transformer("llama"))
     out = tmp_path / "heads"
     with pytest.raises(InvalidRequest, match=sentence):
-        train_heads(backbone, "tiny", (60,), corpus_file, out, tmp_path / "cache",
+        train_heads(backbone, "tiny", (60,), [corpus_file], out, tmp_path / "cache",
                     replace(PLAN, **change), lambda _: None)  # fmt: skip
     assert not (tmp_path / "cache").exists()
 
@@ -124,5 +132,5 @@ def test_states_of_another_model_are_not_taken_for_these(corpus_file: Path, tmp_
     for seed in (0, 1):
         with torch.inference_mode():
             backbone = Backbone(tiny_transformer("llama", seed))
-        states.append(cache_hidden_states(backbone, corpus, tmp_path, 2).final[5].copy())
+        states.append(cache_hidden_states(backbone, corpus, tmp_path, (2,)).final[5].copy())
     assert np.abs(states[0] - states[1]).max() > 0.1

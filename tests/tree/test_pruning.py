@@ -1,11 +1,13 @@
 """Early pruning by hand."""
 
+from collections.abc import Sequence
+
 import torch
 
 from propd.planning.budget import Budget
 from propd.planning.cost import LineCost
 from propd.planning.pruner import Threshold, TopK
-from propd.tree.pruning import EarlyView, Pruning, look, prune
+from propd.tree.pruning import EarlyView, Pruning, Score, look, prune
 from propd.tree.topology import inner_nodes
 
 # root 0 with children 1 (token 4), 2 (token 1); 1 has child 3 (token 0); 2 has child 4 (token 2)
@@ -21,8 +23,19 @@ LOGITS = torch.tensor(
 )
 
 
+def said(logits: torch.Tensor) -> Score:
+    """An early head that says these logits, a row for each inner node."""
+
+    def score(rows: Sequence[int], tokens: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor]:
+        scores = logits[list(rows), list(tokens)]
+        ranks = (logits[list(rows)] > scores[:, None]).sum(-1)
+        return ranks, logits.softmax(-1)[list(rows), list(tokens)]
+
+    return score
+
+
 def top_k(parents: tuple[int, ...], ids: tuple[int, ...], logits: torch.Tensor, k: int) -> Pruning:
-    view = EarlyView(parents, (0,) * len(ids), (1.0,) * len(ids), *look(parents, ids, logits))
+    view = EarlyView(parents, (0,) * len(ids), (1.0,) * len(ids), *look(parents, ids, said(logits)))
     return prune(view, TopK(k).keep(view))
 
 
@@ -48,7 +61,7 @@ def test_the_root_is_never_pruned() -> None:
 
 
 def test_probabilities_are_those_of_the_early_head() -> None:
-    _, told = look(PARENTS, IDS, LOGITS)
+    _, told = look(PARENTS, IDS, said(LOGITS))
     assert told[0] is None
     expected = LOGITS.softmax(-1)[[0, 0, 1, 2], [4, 1, 0, 2]]
     assert torch.allclose(torch.tensor(told[1:]), expected)
