@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from propd.errors import InvalidRequest
 from propd.heads.files import open_heads
@@ -134,3 +137,40 @@ def test_states_of_another_model_are_not_taken_for_these(corpus_file: Path, tmp_
             backbone = Backbone(tiny_transformer("llama", seed))
         states.append(cache_hidden_states(backbone, corpus, tmp_path, (2,)).final[5].copy())
     assert np.abs(states[0] - states[1]).max() > 0.1
+
+
+def test_a_run_goes_on_where_it_stopped_and_ends_the_same(
+    corpus_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Weights after an interruption are bit for bit those of a run that had none."""
+    monkeypatch.setattr("propd.training.command.KEPT_EVERY", 5)
+    monkeypatch.setattr("propd.training.command.TOLD_EVERY", 5)
+    with torch.inference_mode():
+        backbone = Backbone(tiny_transformer("llama"))
+    plan = replace(PLAN, epochs=1)
+
+    def train(name: str, say: Callable[[str], None]) -> None:
+        out, cache = tmp_path / name, tmp_path / f"{name}-cache"
+        train_heads(backbone, "tiny", (60,), [corpus_file], out, cache, plan, say)
+
+    def stop(line: str) -> None:
+        if line.strip().startswith("15/"):
+            raise KeyboardInterrupt
+
+    train("whole", lambda line: None)
+    with pytest.raises(KeyboardInterrupt):
+        train("pieces", stop)
+    said: list[str] = []
+    train("pieces", said.append)
+    assert any("from step 1" in line for line in said)
+    whole, pieces = (load_file(tmp_path / n / "draft.safetensors") for n in ("whole", "pieces"))
+    assert all(torch.equal(whole[name], pieces[name]) for name in whole)
+    assert (tmp_path / "pieces" / "curves.html").stat().st_size > 1000
+    points = json.loads((tmp_path / "pieces" / "history.json").read_text())
+    assert [point["step"] for point in points] == sorted({point["step"] for point in points})
+
+
+def test_texts_of_several_places_are_one(corpus_file: Path) -> None:
+    one, two = Corpus.load(corpus_file), Corpus.load_all([corpus_file, corpus_file])
+    assert len(two) == 2 * len(one)
+    assert (two.sequence(len(one) + 3) == one.sequence(3)).all()
