@@ -23,6 +23,7 @@ from propd.core import CostTable, DecodingConfig, RunStats, StepEvent
 from propd.decoding import DecodingSession
 from propd.errors import InvalidRequest
 from propd.heads.files import open_heads
+from propd.heads.found import find_heads
 from propd.heads.protocol import DraftHeads, HeadsShape, check_fit
 from propd.memory import check_memory
 from propd.models.backbone import Backbone
@@ -62,8 +63,8 @@ def load(
 ) -> Engine:
     """Load a model and its heads.
 
-    model: a registry name, a folder, or a Hub id. heads: a folder; None takes the shipped ones, if
-    there are any. dtype: auto, float32, bfloat16 or float16. numerics: auto, fast or invariant
+    model: a registry name, a folder, or a Hub id. heads: a folder or a Hub id; None takes the
+    shipped ones, if there are any. dtype: auto, float32, bfloat16 or float16. numerics: auto, fast or invariant
     (in any tree and batch a token has the same bits). report: called with each stage.
     Raises a `ProPDError` with one sentence on anything a user can cause.
     """
@@ -71,8 +72,11 @@ def load(
     report("packing weights")
     with torch.inference_mode():
         backbone = Backbone(loaded.model, invariant=loaded.invariant)
-        folder = Path(heads) if heads else _shipped_heads(loaded)
+        folder = find_heads(heads, report) if heads else _shipped_heads(loaded)
         ready = open_heads(folder, backbone) if folder else None
+    entry = loaded.folder.entry
+    if ready is None and entry is not None and entry.heads_hub_id is not None:
+        report(f"no heads; {entry.heads_hub_id} has some for this model, see docs/heads.md")
     report("ready")
     return Engine(loaded, backbone, ready)
 
