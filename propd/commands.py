@@ -198,7 +198,6 @@ def convert(options: argparse.Namespace) -> int:
     from propd.heads.convert import check_conversion, convert_heads
 
     check_conversion(options.source, options.out, options.force)
-
     about = convert_heads(options.source, options.out, options.base_model)
     print(f"{about['medusa_num_heads']} heads written to {options.out}")
     return 0

@@ -64,8 +64,8 @@ def load(
     """Load a model and its heads.
 
     model: a registry name, a folder, or a Hub id. heads: a folder or a Hub id; None takes the
-    shipped ones, if there are any. dtype: auto, float32, bfloat16 or float16. numerics: auto, fast or invariant
-    (in any tree and batch a token has the same bits). report: called with each stage.
+    shipped ones, if there are any. dtype: auto, float32, bfloat16 or float16. numerics: auto, fast
+    or invariant (in any tree and batch a token has the same bits). report: called with each stage.
     Raises a `ProPDError` with one sentence on anything a user can cause.
     """
     loaded = load_pretrained(model, dtype=dtype, device=device, numerics=numerics, report=report)

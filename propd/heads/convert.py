@@ -8,6 +8,7 @@ torch are imported where they are used: what is wrong with a path is told at onc
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -56,7 +57,9 @@ def _unpickled(source: Path) -> dict[str, Tensor]:
     import torch
 
     try:
-        stored = torch.load(source, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the sentence below is enough
+            stored = torch.load(source, map_location="cpu", weights_only=True)
     except Exception as error:
         # Nearly any type: of pickle, of zip, of torch. Torch's own words advise to run the code.
         raise ModelUnavailable(
@@ -99,6 +102,7 @@ def _about(weights: MedusaWeights, base_model: str | None) -> dict[str, Any]:
 
 
 def _write(out: Path, tensors: dict[str, Tensor], about: dict[str, Any]) -> None:
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     # a copy of each: Medusa's blocks of one head are the same object, which safetensors refuses
@@ -108,5 +112,5 @@ def _write(out: Path, tensors: dict[str, Tensor], about: dict[str, Any]) -> None
         out.mkdir(parents=True, exist_ok=True)
         save_file(copies, weights)
         config.write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise InvalidRequest(f"The folder {out} cannot be written to: {error.strerror}.") from error
+    except (OSError, SafetensorError) as error:
+        raise InvalidRequest(f"The folder {out} cannot be written to ({error}).") from error

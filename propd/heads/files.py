@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -104,7 +105,10 @@ def _check_words(
 def _open_medusa(folder: Path, raw: dict[str, Any], backbone: Backbone) -> MedusaHeads:
     label = f"in {folder}"
     tensors = read_tensors(folder)
-    weights = weights_of(label, tensors, float(raw.get("logit_scale", 1.0)))
+    scale = float(raw.get("logit_scale", 1.0))
+    if not 0 < scale < math.inf:
+        raise ValueError(f"logit_scale is {scale}; it must be above 0")
+    weights = weights_of(label, tensors, scale)
     check_weights(label, weights, backbone.hidden_size, backbone.vocabulary_size)
     table = acceptance_prior(str(raw.get("base_model_name_or_path")), len(weights.blocks))
     early: EarlyLook

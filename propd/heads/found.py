@@ -11,7 +11,7 @@ from propd.models.sources import HUB_ID, Report, silent
 def find_heads(name: str, report: Report = silent) -> Path:
     """The folder of heads that a user named, fetched if it is a Hub id; nothing is unpickled."""
     folder = Path(name).expanduser()
-    if folder.is_dir():
+    if name and folder.is_dir():
         return folder
     if not HUB_ID.fullmatch(name):
         raise ModelUnavailable(

@@ -85,9 +85,9 @@ def _blocks(label: str, tensors: Mapping[str, Tensor]) -> tuple[tuple[Block, ...
             heads.setdefault(int(head), {}).setdefault(int(block), {})[kind] = tensor
     if not heads:
         raise _refusal(label, "there is no residual block in them")
-    _check_holes(label, "head", heads)
+    _check_holes(label, "head {}", heads)
     for number, head in heads.items():
-        _check_holes(label, f"block of head {number}", head)
+        _check_holes(label, f"block {{}} of head {number}", head)
         for place, parts in head.items():
             if "weight" not in parts:
                 raise _refusal(label, f"block {place} of head {number} has no weight")
@@ -123,7 +123,7 @@ def _outputs(
 def _check_holes(label: str, what: str, numbers: Iterable[int]) -> None:
     for expected, number in enumerate(sorted(numbers)):
         if number != expected:
-            raise _refusal(label, f"{what} {expected} is missing before number {number}")
+            raise _refusal(label, f"{what.format(expected)} is missing before number {number}")
 
 
 def check_weights(label: str, weights: MedusaWeights, hidden_size: int, vocabulary: int) -> None:
