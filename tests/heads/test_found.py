@@ -66,7 +66,7 @@ def test_a_repository_of_pickled_heads_says_how_to_convert_them(
 ) -> None:
     fake = FakeHub(tmp_path, "config.json", "medusa_lm_head.pt")
     use(fake, monkeypatch)
-    with pytest.raises(ModelUnavailable, match="no safetensors .* 'python -m propd convert'"):
+    with pytest.raises(ModelUnavailable, match=r"no safetensors .* 'python -m propd convert'"):
         find_heads("FasterDecoding/medusa-vicuna-7b-v1.3")
     assert fake.asked == []
 

@@ -233,7 +233,7 @@ def test_too_many_heads_are_refused(tmp_path: Path) -> None:
 def test_a_folder_of_pickled_heads_says_how_to_convert_them(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{}")
     (tmp_path / "medusa_lm_head.pt").write_bytes(b"never read")
-    with pytest.raises(ModelUnavailable, match="python -m propd convert .*medusa_lm_head.pt --out"):
+    with pytest.raises(ModelUnavailable, match=r"propd convert .*medusa_lm_head\.pt --out"):
         opened(tmp_path)
 
 
