@@ -126,6 +126,7 @@ class Engine:
             "dtype": self.dtype,
             "numerics": "invariant" if self.backbone.invariant else "fast",
             "device": self.device,
+            "heads": self._heads_told(),
             "threads": self.threads,
             "machine": _machine(self.backbone.device),
             "versions": {
@@ -235,6 +236,11 @@ class Engine:
         Give it as ``cost_table`` to a later run, and its sizes repeat exactly.
         """
         return self._costs.table(rows)
+
+    def _heads_told(self) -> dict[str, str]:
+        """What guesses and what looks early; nothing without heads."""
+        shape = self._shape
+        return {} if shape is None else {"draft": shape.draft_kind, "early": shape.early_kind}
 
     def _take(self, heads: DraftHeads | None) -> None:
         self.heads = heads

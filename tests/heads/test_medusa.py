@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 import propd
-from propd.core import CostTable
+from propd.core import CostTable, DecodingConfig
 from propd.errors import ModelUnavailable
 from propd.heads.early import TIE
 from propd.heads.early_files import save_early
@@ -21,6 +21,8 @@ from propd.heads.protocol import DraftHeads
 from propd.heads.published import acceptance_prior
 from propd.heads.rooted import EarlyWeights
 from propd.planning.drafts import RANKS
+from propd.recording import write_run
+from propd.trace import load
 from tests.heads.small import (
     HIDDEN,
     LAYERS,
@@ -225,3 +227,16 @@ def test_the_config_names_the_base_model(tmp_path: Path) -> None:
     table = opened(tmp_path).shape.acceptance_table
     assert table == acceptance_prior("lmsys/vicuna-33b-v1.3", 3)
     assert [row[0] for row in table] == [0.6046, 0.3558, 0.2246]
+
+
+def test_a_run_says_what_guessed_and_what_looked_early(
+    folders: dict[str, Path], tmp_path: Path
+) -> None:
+    """A speed with the lens must not be taken for one with a trained early head."""
+    for name, early in (("v1", "logit lens"), ("early", "trained")):
+        engine = propd.load(str(folders["model"]), heads=str(folders[name]))
+        events = list(engine.stream("abc", method="medusa", **SETTINGS))
+        path = tmp_path / "run.json"
+        write_run(path, engine.describe(), "abc", DecodingConfig(method="medusa"), events)
+        assert load(path).header.heads == {"draft": "medusa", "early": early}
+    assert propd.load(str(folders["model"])).describe()["heads"] == {}
