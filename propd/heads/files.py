@@ -39,7 +39,7 @@ def open_heads(folder: Path, backbone: Backbone) -> DraftHeads:
         told = str(raw.get("format", ""))
         if told == FORMAT:
             return _open_ours(folder, raw, backbone)
-        if told.startswith("propd-heads/"):
+        if told.startswith("propd-heads/") or (folder / DRAFT).exists():  # early ones said none
             raise ValueError(f"their format is {told!r} and this version reads {FORMAT!r}")
         return _open_medusa(folder, raw, backbone)
     except (OSError, LookupError, TypeError, ValueError, RuntimeError, SafetensorError) as error:

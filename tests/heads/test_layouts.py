@@ -259,6 +259,12 @@ def test_a_bad_config_is_refused(config: str, sentence: str, tmp_path: Path) -> 
         opened(tmp_path)
 
 
+def test_our_own_heads_of_an_early_version_are_refused_as_such(tmp_path: Path) -> None:
+    write(tmp_path, {"trunk.inner.weight": random(2, 2)}, "draft.safetensors", {"draft_heads": 4})
+    with pytest.raises(ModelUnavailable, match="this version reads 'propd-heads/2'"):
+        opened(tmp_path)
+
+
 def test_a_damaged_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "medusa_lm_head.safetensors").write_bytes(b"no safetensors")
     with pytest.raises(ModelUnavailable, match="cannot be read"):
