@@ -50,6 +50,9 @@ def build_parser() -> argparse.ArgumentParser:
         actions.add_parser("distill", help="let the model write training text for its heads")
     )
     _train_parser(actions.add_parser("train", help="train draft heads and an early head"))
+    _convert_parser(
+        actions.add_parser("convert", help="turn pickled Medusa heads (.pt) into safetensors")
+    )
     trace_parser(actions.add_parser("trace", help="check, convert or show a recorded run"))
     doctor = actions.add_parser("doctor", help="what works here, and what to do about the rest")
     doctor.set_defaults(run=commands.doctor)
@@ -62,7 +65,9 @@ def _model_options(parser: argparse.ArgumentParser) -> None:
         default=DEFAULT_MODEL,
         help="registry name, folder or Hub id (default: %(default)s)",
     )
-    parser.add_argument("--heads", metavar="DIR", help="folder of heads (default: shipped)")
+    parser.add_argument(
+        "--heads", metavar="DIR", help="folder of heads, or Hub id (default: shipped)"
+    )
     parser.add_argument(
         "--dtype", choices=("auto", "float32", "bfloat16", "float16"), default="auto"
     )
@@ -193,3 +198,13 @@ def _train_parser(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", default=DEFAULT_MODEL, help="name, folder or Hub id")
     parser.add_argument("--device", default="auto", help="where the backbone runs")
     parser.set_defaults(run=commands.train)
+
+
+def _convert_parser(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("source", type=Path, metavar="IN.pt", help="read without running its code")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of heads")
+    parser.add_argument(
+        "--base-model", metavar="NAME", help="Hub id of the model that the heads belong to"
+    )
+    parser.add_argument("--force", action="store_true", help="overwrite what is in the folder")
+    parser.set_defaults(run=commands.convert)

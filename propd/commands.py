@@ -193,6 +193,16 @@ def train(options: argparse.Namespace) -> int:
     return 0
 
 
+def convert(options: argparse.Namespace) -> int:
+    """Pickled heads as safetensors."""
+    from propd.heads.convert import check_conversion, convert_heads
+
+    check_conversion(options.source, options.out, options.force)
+    about = convert_heads(options.source, options.out, options.base_model)
+    print(f"{about['medusa_num_heads']} heads written to {options.out}")
+    return 0
+
+
 def doctor(options: argparse.Namespace) -> int:
     """What works on this machine."""
     from propd.doctor import run_doctor

@@ -23,6 +23,7 @@ from propd.core import CostTable, DecodingConfig, RunStats, StepEvent
 from propd.decoding import DecodingSession
 from propd.errors import InvalidRequest
 from propd.heads.files import open_heads
+from propd.heads.found import find_heads
 from propd.heads.protocol import DraftHeads, HeadsShape, check_fit
 from propd.memory import check_memory
 from propd.models.backbone import Backbone
@@ -62,17 +63,20 @@ def load(
 ) -> Engine:
     """Load a model and its heads.
 
-    model: a registry name, a folder, or a Hub id. heads: a folder; None takes the shipped ones, if
-    there are any. dtype: auto, float32, bfloat16 or float16. numerics: auto, fast or invariant
-    (in any tree and batch a token has the same bits). report: called with each stage.
+    model: a registry name, a folder, or a Hub id. heads: a folder or a Hub id; None takes the
+    shipped ones, if there are any. dtype: auto, float32, bfloat16 or float16. numerics: auto, fast
+    or invariant (in any tree and batch a token has the same bits). report: called with each stage.
     Raises a `ProPDError` with one sentence on anything a user can cause.
     """
     loaded = load_pretrained(model, dtype=dtype, device=device, numerics=numerics, report=report)
     report("packing weights")
     with torch.inference_mode():
         backbone = Backbone(loaded.model, invariant=loaded.invariant)
-        folder = Path(heads) if heads else _shipped_heads(loaded)
+        folder = find_heads(heads, report) if heads else _shipped_heads(loaded)
         ready = open_heads(folder, backbone) if folder else None
+    entry = loaded.folder.entry
+    if ready is None and entry is not None and entry.heads_hub_id is not None:
+        report(f"no heads; {entry.heads_hub_id} has some for this model, see docs/heads.md")
     report("ready")
     return Engine(loaded, backbone, ready)
 
@@ -122,6 +126,7 @@ class Engine:
             "dtype": self.dtype,
             "numerics": "invariant" if self.backbone.invariant else "fast",
             "device": self.device,
+            "heads": self._heads_told(),
             "threads": self.threads,
             "machine": _machine(self.backbone.device),
             "versions": {
@@ -231,6 +236,11 @@ class Engine:
         Give it as ``cost_table`` to a later run, and its sizes repeat exactly.
         """
         return self._costs.table(rows)
+
+    def _heads_told(self) -> dict[str, str]:
+        """What guesses and what looks early; nothing without heads."""
+        shape = self._shape
+        return {} if shape is None else {"draft": shape.draft_kind, "early": shape.early_kind}
 
     def _take(self, heads: DraftHeads | None) -> None:
         self.heads = heads

@@ -157,7 +157,8 @@ def check_heads(config: DecodingConfig, shape: HeadsShape | None) -> None:
     if shape is None and asks_heads(config):
         raise InvalidRequest(
             f"The method '{config.method}' needs draft heads and this model has none; use lookup "
-            "or autoregressive, or train heads with 'python -m propd train'."
+            "or autoregressive, give heads of this model (docs/heads.md), or train some with "
+            "'python -m propd train'."
         )
 
 

@@ -57,6 +57,8 @@ class Header:
     numerics: str = ""
     """``invariant``: the same bits in any tree and batch; else ``fast``."""
     device: str = ""
+    heads: dict[str, str] = field(default_factory=dict)
+    """What guesses (``draft``) and what looks early (``early``), as in `HeadsShape`."""
     machine: str = ""
     """In plain words, such as "2 CPU cores"."""
     threads: int = 0
@@ -103,7 +105,8 @@ def trace_to_json(trace: Trace) -> dict[str, Any]:
 
 def _without_blanks(header: dict[str, Any]) -> dict[str, Any]:
     """A field that says nothing is left out, so that files from before it stay as they are."""
-    return {name: value for name, value in header.items() if name != "numerics" or value}
+    late = ("numerics", "heads")
+    return {name: value for name, value in header.items() if name not in late or value}
 
 
 def save(trace: Trace, path: str | Path) -> None:
@@ -150,16 +153,20 @@ def _header(data: dict[str, Any]) -> Header:
             "recorded",
         )
     }
-    versions = read_plain(
-        read_object(data.get("versions", {}), "header.versions"), "header.versions"
-    )
     return Header(
         **words,
         prompt=read_text(data.get("prompt"), "header.prompt", MAX_TEXT),
         threads=read_whole(data.get("threads", 0), "header.threads"),
-        versions={name: read_text(value, "header.versions") for name, value in versions.items()},
+        heads=_texts(data, "heads"),
+        versions=_texts(data, "versions"),
         config=read_plain(read_object(data.get("config", {}), "header.config"), "header.config"),
     )
+
+
+def _texts(data: dict[str, Any], name: str) -> dict[str, str]:
+    where = f"header.{name}"
+    values = read_plain(read_object(data.get(name, {}), where), where)
+    return {key: read_text(value, where) for key, value in values.items()}
 
 
 def from_json(data: str | bytes | dict[str, Any]) -> Trace:

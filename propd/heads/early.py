@@ -8,6 +8,7 @@ most frequent tokens. On the default model 4,096 words make the same decision as
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -42,15 +43,44 @@ class Referee:
         return ranks, chances
 
 
-class LogitLens:
-    """The model's own final norm and LM head, read early: for models whose early head nobody has
-    trained yet (nostalgebraist's "logit lens", 2020)."""
+class EarlyLook(Protocol):
+    """What looks early, apart from the draft heads: the two are trained and kept apart."""
 
-    def __init__(self, final_norm: Callable[[Tensor], Tensor], words: Tensor) -> None:
-        self._norm, self._referee = final_norm, Referee(words, None)
+    kind: str
+    """As `HeadsShape.early_kind`."""
+    layers: tuple[int, ...]
+    """As `HeadsShape.prune_layers`."""
+    top_k: int
+    """As `HeadsShape.prune_top_k`."""
 
     def __call__(
-        self, hidden: Tensor, rows: Sequence[int], token_ids: Sequence[int]
+        self, layer: int, hidden: Tensor, rows: Sequence[int], token_ids: Sequence[int]
     ) -> tuple[Tensor, Tensor]:
-        """As `Referee`, of hidden states after any layer."""
+        """As `DraftHeads.look_early`."""
+        ...
+
+
+class LogitLens:
+    """The model's own final norm and LM head, read early: for models whose early head nobody has
+    trained yet (nostalgebraist's "logit lens", 2020).
+
+    It can look after any layer. That a quarter of the layers is recommended, an eighth and a half
+    are offered too, and k is 50 is our choice, and unmeasured.
+    """
+
+    kind = "logit lens"
+    top_k = 50
+
+    def __init__(
+        self, final_norm: Callable[[Tensor], Tensor], words: Tensor, layer_count: int
+    ) -> None:
+        """words: (V, H) the LM head."""
+        self._norm, self._referee = final_norm, Referee(words, None)
+        shares = (layer_count // 4, layer_count // 8, layer_count // 2)
+        self.layers = tuple(dict.fromkeys(max(1, share) for share in shares))
+
+    def __call__(
+        self, layer: int, hidden: Tensor, rows: Sequence[int], token_ids: Sequence[int]
+    ) -> tuple[Tensor, Tensor]:
+        """As `DraftHeads.look_early`; it is the same after every layer."""
         return self._referee(self._norm(hidden), rows, token_ids)

@@ -1,33 +1,47 @@
-"""Folders of heads: config.json and safetensors, each file small enough for a plain git host."""
+"""Folders of heads: our own, each file small enough for a plain git host, and others' layouts."""
 
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from propd.errors import ModelUnavailable
+from propd.heads.checks import check_finite, check_words
+from propd.heads.early import EarlyLook, LogitLens
+from propd.heads.early_files import CONFIG as EARLY_CONFIG
+from propd.heads.early_files import early_file, load_early
+from propd.heads.layouts import check_names, check_weights, plain_names, weights_of
+from propd.heads.medusa import MedusaHeads
 from propd.heads.protocol import DraftHeads, check_fit, check_ranges
+from propd.heads.published import acceptance_prior
 from propd.heads.rooted import FORMAT, Heads, HeadsConfig, HeadWeights
 from propd.models.backbone import Backbone
-from propd.planning.drafts import RANKS
 
-DRAFT, CONFIG = "draft.safetensors", "config.json"
+DRAFT, CONFIG, MEDUSA = "draft.safetensors", "config.json", "medusa_lm_head.safetensors"
+PICKLED = (".pt", ".bin", ".pth")
 
 
 def open_heads(folder: Path, backbone: Backbone) -> DraftHeads:
-    """Read the heads in a folder; refuse what does not fit the backbone."""
+    """Read the heads in a folder; `ModelUnavailable` for what cannot be read or does not fit.
+
+    Our own say so in config.json; all others are told apart by their tensors.
+    """
     try:
-        raw = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-        if not isinstance(raw, dict) or raw.get("format") != FORMAT:
-            raise ValueError(f"it does not say format {FORMAT!r}")
-        return _open_ours(folder, raw, backbone)
+        raw = _read_config(folder)
+        told = str(raw.get("format", ""))
+        if told == FORMAT:
+            return _open_ours(folder, raw, backbone)
+        if told.startswith("propd-heads/") or (folder / DRAFT).exists():  # early ones said none
+            raise ValueError(f"their format is {told!r} and this version reads {FORMAT!r}")
+        return _open_medusa(folder, raw, backbone)
     except (OSError, LookupError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
         raise ModelUnavailable(
             f"The heads in {folder} cannot be read ({error}); train or fetch them anew."
@@ -43,14 +57,20 @@ def save_heads(
     for layer in config.prune_layers:
         start = f"early.{layer}."
         early = {name: tensors.pop(name) for name in list(tensors) if name.startswith(start)}
-        save_file(early, folder / _early_file(layer))
+        save_file(early, folder / early_file(layer))
     words = {"token_map": token_map.to(torch.int32), "reference": reference.to(torch.int32)}
     save_file({**tensors, **words}, folder / DRAFT)
     (folder / CONFIG).write_text(json.dumps(asdict(config), indent=2) + "\n", encoding="utf-8")
 
 
-def _early_file(layer: int) -> str:
-    return f"early-{layer:02d}.safetensors"
+def _read_config(folder: Path) -> dict[str, Any]:
+    """Others' heads may come without one."""
+    if not (folder / CONFIG).exists():
+        return {}
+    raw = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    if not isinstance(raw, dict):
+        raise ValueError(f"{CONFIG} is no JSON object")
+    return raw
 
 
 def _open_ours(folder: Path, raw: dict[str, Any], backbone: Backbone) -> Heads:
@@ -60,34 +80,92 @@ def _open_ours(folder: Path, raw: dict[str, Any], backbone: Backbone) -> Heads:
     check_fit(f"in {folder}", config.shape, backbone)
     tensors = load_file(folder / DRAFT)
     for layer in config.prune_layers:
-        tensors |= load_file(folder / _early_file(layer))
+        tensors |= load_file(folder / early_file(layer))
     token_map, reference = (tensors.pop(name).long() for name in ("token_map", "reference"))
     _check_words(folder, config, token_map, reference, backbone)
     weights = HeadWeights(config)
     weights.load_state_dict(tensors)
-    check_finite(folder, tensors)
+    check_finite(f"in {folder}", tensors.values())
     return Heads(config, weights, token_map, reference, backbone)
 
 
 def _check_words(
     folder: Path, config: HeadsConfig, token_map: Tensor, reference: Tensor, backbone: Backbone
 ) -> None:
-    size, known = backbone.hidden_size, backbone.vocabulary_size
-    checks = [
+    label, size, known = f"in {folder}", backbone.hidden_size, backbone.vocabulary_size
+    sizes = [
         ("hidden size", config.hidden_size, size, size),
         ("vocabulary", config.vocabulary_size, known, known),
     ]
-    for what, words in (("reduced vocabulary", token_map), ("reference vocabulary", reference)):
-        checks.append((what, len(words), RANKS, known))
-        if len(words):
-            checks.append((f"smallest token of the {what}", int(words.min()), 0, known - 1))
-            checks.append((f"largest token of the {what}", int(words.max()), 0, known - 1))
-    check_ranges(f"in {folder}", checks)
+    check_ranges(label, sizes)
+    check_words(label, "reduced vocabulary", token_map, known)
+    check_words(label, "reference vocabulary", reference, known)
 
 
-def check_finite(folder: Path, tensors: dict[str, Tensor]) -> None:
-    """Refuse weights that would make every guess nonsense."""
-    if not all(torch.isfinite(tensor).all() for tensor in tensors.values()):
-        raise ModelUnavailable(
-            f"The heads in {folder} hold numbers that are not finite; train or fetch them anew."
-        )
+def _open_medusa(folder: Path, raw: dict[str, Any], backbone: Backbone) -> MedusaHeads:
+    label = f"in {folder}"
+    tensors = read_tensors(folder)
+    scale = float(raw.get("logit_scale", 1.0))
+    if not 0 < scale < math.inf:
+        raise ValueError(f"logit_scale is {scale}; it must be above 0")
+    weights = weights_of(label, tensors, scale)
+    check_weights(label, weights, backbone.hidden_size, backbone.vocabulary_size)
+    table = acceptance_prior(str(raw.get("base_model_name_or_path")), len(weights.blocks))
+    early: EarlyLook
+    if (folder / EARLY_CONFIG).exists():
+        early = load_early(folder, backbone)
+    else:
+        early = LogitLens(backbone.final_norm, backbone.lm_head_weight, backbone.layer_count)
+    heads = MedusaHeads(weights, table, backbone, early)
+    check_fit(label, heads.shape, backbone)
+    return heads
+
+
+def read_tensors(folder: Path) -> dict[str, Tensor]:
+    """The tensors of Medusa heads in a folder, by plain name.
+
+    Names are judged before anything is loaded: the heads may lie among the shards of a model.
+    """
+    places = {name: file for file in _tensor_files(folder) for name in _names(file)}
+    names = plain_names(places)
+    check_names(f"in {folder}", names)
+    tensors: dict[str, Tensor] = {}
+    for file in sorted({places[name] for name in names.values()}):
+        with safe_open(file, framework="pt") as stored:
+            for plain, name in names.items():
+                if places[name] == file:
+                    tensors[plain] = stored.get_tensor(name)
+    return tensors
+
+
+def _names(file: Path) -> list[str]:
+    with safe_open(file, framework="pt") as stored:
+        return list(stored.keys())
+
+
+def _tensor_files(folder: Path) -> list[Path]:
+    """Medusa's own file, or all: the heads may be spread over shards."""
+    if (folder / MEDUSA).exists():
+        return [folder / MEDUSA]
+    files = [p for p in sorted(folder.glob("*.safetensors")) if not p.name.startswith("early-")]
+    index = folder / "model.safetensors.index.json"
+    if index.exists():
+        shards = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()
+        for shard in sorted(set(shards) - {file.name for file in files}):
+            raise OSError(f"the shard {shard} is missing")
+    if not files:
+        raise _nothing_in(folder)
+    return files
+
+
+def _nothing_in(folder: Path) -> ModelUnavailable:
+    """What to do about a folder without safetensors."""
+    for file in sorted(folder.glob("*")):
+        if file.suffix in PICKLED:
+            return ModelUnavailable(
+                f"The heads in {folder} are pickled ({file.name}), which can run code; convert "
+                f"them with 'python -m propd convert {file} --out DIR' and give that folder."
+            )
+    return ModelUnavailable(
+        f"The folder {folder} holds no heads; give one with safetensors (docs/heads.md)."
+    )

@@ -28,6 +28,8 @@ class HeadsShape:
     """Chance that head d's guess of rank k is right, `RANKS` a head; a guess will do."""
     early_kind: str = "trained"
     """What looks early: ``trained``, or ``logit lens`` where the model's own LM head does."""
+    draft_kind: str = "own"
+    """Whose draft heads: ``rooted`` are this project's, ``medusa`` Medusa's, ``own`` yours."""
 
     @property
     def prune_layer(self) -> int:

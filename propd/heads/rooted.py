@@ -12,6 +12,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -53,7 +54,11 @@ class HeadsConfig:
     def shape(self) -> HeadsShape:
         """What the engine needs to know."""
         return HeadsShape(
-            self.draft_heads, self.prune_layers, self.prune_top_k, self.acceptance_table
+            self.draft_heads,
+            self.prune_layers,
+            self.prune_top_k,
+            self.acceptance_table,
+            draft_kind="rooted",
         )
 
 
@@ -145,7 +150,7 @@ class Heads:
         self.config, self.shape = config, config.shape
         self.weights = weights.to(backbone.device, backbone.dtype).eval().requires_grad_(False)
         self.token_map, self.reference = token_map.to(backbone.device), reference
-        self._packed = _packed(self.weights)
+        self._packed = packed(self.weights)
         self._output = Linear(backbone.lm_head_weight[self.token_map])
         self._embedding = backbone.embedding
         self._referee = Referee(backbone.lm_head_weight, reference.to(backbone.device))
@@ -166,16 +171,19 @@ class Heads:
         return self._referee(self._packed.early[str(layer)](hidden), rows, token_ids)
 
 
-def _packed(weights: HeadWeights) -> HeadWeights:
+Weights = TypeVar("Weights", bound=nn.Module)
+
+
+def packed(weights: Weights) -> Weights:
     """A copy with packed linear layers: faster for few rows, but nothing to train or to save."""
-    packed = copy.deepcopy(weights)
-    for block in packed.modules():
+    ready = copy.deepcopy(weights)
+    for block in ready.modules():
         if isinstance(block, ResidualBlock):
             for name in ("inner", "outer"):
                 layer = getattr(block, name)
                 delattr(block, name)  # a module gives its place only to a module
                 setattr(block, name, Linear(layer.weight, layer.bias))
-    return packed
+    return ready
 
 
 def _unit(x: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ import json
 import queue
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -27,6 +27,8 @@ from propd.errors import ModelUnavailable
 
 ALLOWED_FILES = ("*.safetensors", "*.json", "*.jinja", "tokenizer.model", "*merges.txt")
 """What is ever downloaded. Pickled weights (.bin, .pt) can run code and are left out."""
+HEADS_FILES = ("*.safetensors", "*.json")
+"""What is ever downloaded of heads."""
 REACH_SECONDS = 6.0
 
 Result = TypeVar("Result")
@@ -55,13 +57,27 @@ def _is_whole(folder: Path) -> bool:
     return all((folder / name).is_file() for name in {"config.json", *weights})
 
 
-def fetch(hub_id: str, report: Callable[[str], None]) -> Path:
-    """Download the model's allowed files, or say in a few words why that is impossible."""
+def cached_heads(hub_id: str) -> Path | None:
+    """The snapshot of heads in the Hub's own cache, if it has safetensors; asks no network."""
+    try:
+        folder = Path(
+            snapshot_download(hub_id, allow_patterns=list(HEADS_FILES), local_files_only=True)
+        )
+    except (OSError, HFValidationError):  # absent, or known to be incomplete
+        return None
+    # heads among a model's own tensors need all its shards, as the model does
+    among_shards = (folder / "model.safetensors.index.json").exists()
+    whole = _is_whole(folder) if among_shards else any(folder.glob("*.safetensors"))
+    return folder if whole else None
+
+
+def fetch(hub_id: str, report: Callable[[str], None], files: Sequence[str] = ALLOWED_FILES) -> Path:
+    """Download the allowed files, or say in a few words why that is impossible."""
     info = _ask(hub_id)
     names = [file.rfilename for file in info.siblings or ()]
     if not any(name.endswith(".safetensors") for name in names):
         raise ModelUnavailable(
-            f"{hub_id} has no safetensors weights there, and pickled ones (.bin) are refused "
+            f"{hub_id} has no safetensors weights there, and pickled ones (.bin, .pt) are refused "
             "because they can run code"
         )
     report(f"downloading {hub_id} from the Hugging Face Hub")
@@ -69,7 +85,7 @@ def fetch(hub_id: str, report: Callable[[str], None]) -> Path:
     try:
         if not sys.stderr.isatty():
             disable_progress_bars()
-        return Path(snapshot_download(hub_id, allow_patterns=list(ALLOWED_FILES), etag_timeout=5))
+        return Path(snapshot_download(hub_id, allow_patterns=list(files), etag_timeout=5))
     except Exception as error:
         # As in `_ask`: the HTTP client's own errors differ between versions.
         raise ModelUnavailable(f"the download broke off ({_brief(error)})") from error

@@ -38,6 +38,8 @@ class ModelEntry:
     """Folder under ``assets/heads``; None when no heads are shipped for this model."""
     licence: str
     description: str
+    heads_hub_id: str | None = None
+    """Where others keep heads for this model; fetched only when asked for (docs/heads.md)."""
 
 
 _SMOLLM2_WHEEL = WheelSource(
@@ -57,7 +59,11 @@ def _vicuna(size: str) -> ModelEntry:
         wheel=None,
         heads=None,
         licence="LLaMA, non-commercial",
-        description="One of the models of the ProPD paper. No heads are shipped for it yet.",
+        description=(
+            "One of the models of the ProPD paper. Not run by this project yet; no heads are "
+            "shipped, Medusa's are there as a pickled file to convert (docs/heads.md)."
+        ),
+        heads_hub_id=f"FasterDecoding/medusa-vicuna-{size}-v1.3",
     )
 
 
@@ -74,6 +80,20 @@ _ENTRIES = (
     _vicuna("7b"),
     _vicuna("13b"),
     _vicuna("33b"),
+    ModelEntry(
+        name="zephyr-7b-beta",
+        label="Zephyr 7B beta",
+        hub_id="HuggingFaceH4/zephyr-7b-beta",
+        wheel=None,
+        heads=None,
+        licence="MIT",
+        description=(
+            "A chat model of the Mistral family. Not run by this project yet; no heads are "
+            "shipped, Medusa's were trained together with a changed copy of the model "
+            "(docs/heads.md)."
+        ),
+        heads_hub_id="FasterDecoding/medusa-1.0-zephyr-7b-beta",
+    ),
 )
 
 REGISTRY: dict[str, ModelEntry] = {entry.name: entry for entry in _ENTRIES}

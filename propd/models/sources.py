@@ -20,7 +20,7 @@ from propd.models.registry import REGISTRY, ModelEntry, WheelSource
 Report = Callable[[str], None]
 """Takes a short message about the stage of a slow operation."""
 
-_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
+HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def resolve(model: str, report: Report = silent) -> ModelFolder:
     if model and folder.is_dir():
         check_folder(folder)
         return ModelFolder(folder, None, "folder")
-    if _HUB_ID.fullmatch(model):
+    if HUB_ID.fullmatch(model):
         return _resolve_hub_id(model, report)
     raise ModelUnavailable(
         f"Unknown model {model!r}: give one of {', '.join(REGISTRY)}, "
