@@ -41,6 +41,7 @@ def build_parser() -> argparse.ArgumentParser:
     actions = parser.add_subparsers(required=True, metavar="COMMAND")
     _generate_parser(actions.add_parser("generate", help="answer a prompt"))
     _bench_parser(actions.add_parser("bench", help="compare the methods on this machine"))
+    _accuracy_parser(actions.add_parser("accuracy", help="measure how good the guesses are"))
     _sizes_parser(actions.add_parser("sizes", help="compare fixed tree sizes with the dynamic one"))
     _costs_parser(actions.add_parser("costs", help="record what a step costs on this machine"))
     _lossless_parser(
@@ -103,6 +104,14 @@ def _bench_parser(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, metavar="DIR", help="write results.json there")
     _model_options(parser)
     parser.set_defaults(run=commands.bench)
+
+
+def _accuracy_parser(parser: argparse.ArgumentParser) -> None:
+    _prompt_options(parser, limit=20)
+    parser.add_argument("--rows", type=int, default=8, metavar="B", help="texts written together")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    _model_options(parser)
+    parser.set_defaults(run=commands.accuracy)
 
 
 def _sizes_parser(parser: argparse.ArgumentParser) -> None:

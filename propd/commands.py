@@ -67,6 +67,22 @@ def bench(options: argparse.Namespace) -> int:
     return 0
 
 
+def accuracy(options: argparse.Namespace) -> int:
+    """How often the guesses are right, and how far trees of them go."""
+    from propd.benchmark.prompts import read_tagged
+    from propd.requests import check_config, check_rows
+
+    check_config(config_of(options))
+    check_rows(options.rows)
+    prompts = read_tagged(options.prompts, options.limit)
+    from propd.benchmark.accuracy import accuracy_json, accuracy_table, measure
+
+    engine, tokens = _load(options), options.max_new_tokens
+    results = measure(engine, prompts, tokens, options.rows, _report)
+    print(accuracy_json(engine, tokens, results) if options.json else accuracy_table(results))
+    return 0
+
+
 def sizes(options: argparse.Namespace) -> int:
     """Fixed tree sizes and the dynamic one side by side."""
     from propd.benchmark.prompts import read_prompts

@@ -25,23 +25,29 @@ PROMPTS = (
 
 def read_prompts(path: Path | None, limit: int) -> list[str]:
     """The first prompts of a JSON-lines file (first entry of ``turns``), or our own."""
+    return [prompt for _, prompt in read_tagged(path, limit)]
+
+
+def read_tagged(path: Path | None, limit: int) -> list[tuple[str, str]]:
+    """The same with their category, "none" where a line names none."""
     if limit < 1:
         raise InvalidRequest(f"The limit is {limit} prompts; it must be at least 1.")
     if path is None:
-        return list(PROMPTS[:limit])
+        return [("none", prompt) for prompt in PROMPTS[:limit]]
     prompts = _read_file(path)[:limit]
     if not prompts:
         raise InvalidRequest(f"{path} holds no prompts; it must be JSON lines with a list 'turns'.")
     return prompts
 
 
-def _read_file(path: Path) -> list[str]:
+def _read_file(path: Path) -> list[tuple[str, str]]:
     try:
         if path.stat().st_size > MAX_FILE_BYTES:
             raise InvalidRequest(f"{path} is larger than {MAX_FILE_BYTES:,} bytes; split it.")
         lines = path.read_text(encoding="utf-8").splitlines()
-        return [str(json.loads(line)["turns"][0]) for line in lines if line.strip()]
-    except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
+        told = [json.loads(line) for line in lines if line.strip()]
+        return [(str(entry.get("category", "none")), str(entry["turns"][0])) for entry in told]
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise InvalidRequest(
             f"{path} holds no prompts ({error}); it must be JSON lines with a list 'turns'."
         ) from error

@@ -113,14 +113,20 @@ class Backbone:
         self, token_ids: Sequence[int], cache: KVCache, row: int = 0, chunk: int = PREFILL_CHUNK
     ) -> Tensor:
         """Read a text into a row of the cache; (1, H) hidden state of its last token."""
-        hidden = torch.empty(0)
+        return self.read_all(token_ids, cache, row, chunk)[-1:]
+
+    def read_all(
+        self, token_ids: Sequence[int], cache: KVCache, row: int = 0, chunk: int = PREFILL_CHUNK
+    ) -> Tensor:
+        """As `read`; (T, H) hidden states of all its tokens."""
+        parts = [torch.empty(0, self.hidden_size, dtype=self.dtype, device=self.device)]
         for start in range(0, len(token_ids), chunk):
             part = token_ids[start : start + chunk]
             causal = np.tri(len(part), dtype=bool)
             place = self.place([causal], [range(len(part))], [cache.lengths[row]], first_row=row)
-            hidden = self.run_layers(self.embed(part), 0, self.layer_count, place, cache)
+            parts.append(self.run_layers(self.embed(part), 0, self.layer_count, place, cache))
             cache.commit(row, range(len(part)))
-        return hidden[-1:]
+        return torch.cat(parts)
 
     def final_norm(self, hidden: Tensor) -> Tensor:
         """(..., H) -> (..., H)."""

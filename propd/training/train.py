@@ -43,7 +43,7 @@ class TrainingPlan:
     learning_rate: float = 3e-3
     warmup: float = 0.03
     weight_decay: float = 0.01
-    soft: float = 0.5
+    soft: float = 1.0
     """Share of the draft heads' loss against the model's own distribution at the guessed place
     (distillation); the rest is against the token it wrote."""
     draft_heads: int = 4
