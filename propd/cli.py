@@ -202,6 +202,9 @@ def _train_parser(parser: argparse.ArgumentParser) -> None:
         help="layers with an early head, the recommended one first (default: 4 2 8)",
     )
     parser.add_argument(
+        "--dependent", action="store_true", help="each head sees what was guessed before it (Hydra)"
+    )
+    parser.add_argument(
         "--precision", choices=("no", "fp16", "bf16"), default="no", help="mixed precision"
     )
     parser.add_argument("--model", default=DEFAULT_MODEL, help="name, folder or Hub id")

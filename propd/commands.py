@@ -193,6 +193,7 @@ def train(options: argparse.Namespace) -> int:
         batch=options.batch,
         learning_rate=options.learning_rate,
         prune_layers=tuple(options.prune_layers),
+        dependent=options.dependent,
     )
     cache = options.cache or options.out / "cache"
     train_heads(

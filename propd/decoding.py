@@ -196,8 +196,8 @@ class DecodingSession:
     def _look_ahead(self) -> Outlook:
         return Outlook(tuple(row.remaining - 1 for row in self.rows), max(self.cache.lengths))
 
-    def _draft(self, wanted: bool) -> list[Drafts]:
-        drafts: list[Drafts] = [NO_DRAFTS] * len(self.rows)
+    def _draft(self, wanted: bool) -> Sequence[Drafts]:
+        drafts: Sequence[Drafts] = [NO_DRAFTS] * len(self.rows)
         if wanted and self.heads is not None:
             hidden = torch.stack([row.hidden for row in self.rows])
             drafts = self.heads.draft(hidden, [row.root for row in self.rows])

@@ -25,7 +25,7 @@ class UselessHeads:
     def __init__(self, inner: DraftHeads, vocabulary: int) -> None:
         self.shape, self._inner, self._vocabulary = inner.shape, inner, vocabulary
 
-    def draft(self, hidden: Tensor, roots: Sequence[int]) -> list[Drafts]:
+    def draft(self, hidden: Tensor, roots: Sequence[int]) -> Sequence[Drafts]:
         """As `DraftHeads`, every token one too far."""
         return [self._spoil(said) for said in self._inner.draft(hidden, roots)]
 

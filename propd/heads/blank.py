@@ -18,7 +18,7 @@ class BlankHeads:
 
     shape = HeadsShape(DEPTHS, (1,), 1, ((0.5, *(0.05,) * (RANKS - 1)),) * DEPTHS)
 
-    def draft(self, hidden: Tensor, roots: Sequence[int]) -> list[Drafts]:
+    def draft(self, hidden: Tensor, roots: Sequence[int]) -> Sequence[Drafts]:
         """As `DraftHeads`."""
         return [HeadDrafts((_GUESSES,) * DEPTHS)] * len(roots)
 

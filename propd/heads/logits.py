@@ -26,7 +26,7 @@ class LogitHeads:
         """Hidden states after the prune layer, (I, H) -> (I, R)."""
         raise NotImplementedError
 
-    def draft(self, hidden: Tensor, roots: Sequence[int]) -> list[Drafts]:
+    def draft(self, hidden: Tensor, roots: Sequence[int]) -> Sequence[Drafts]:
         """As `DraftHeads`."""
         logits = self.draft_logits(hidden, torch.tensor(roots, device=hidden.device))
         return drafts_of(logits, self.token_map)

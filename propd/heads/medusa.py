@@ -77,7 +77,7 @@ class MedusaHeads:
         self._outputs = _outputs(weights, self.token_map, backbone)
         self._scale, self._early = weights.logit_scale, early
 
-    def draft(self, hidden: Tensor, roots: Sequence[int]) -> list[Drafts]:
+    def draft(self, hidden: Tensor, roots: Sequence[int]) -> Sequence[Drafts]:
         """As `DraftHeads`: hidden (B, H) after the final norm; the roots are not looked at."""
         return drafts_of(self.draft_logits(hidden), self.token_map)
 

@@ -29,7 +29,8 @@ class HeadsShape:
     early_kind: str = "trained"
     """What looks early: ``trained``, or ``logit lens`` where the model's own LM head does."""
     draft_kind: str = "own"
-    """Whose draft heads: ``rooted`` are this project's, ``medusa`` Medusa's, ``own`` yours."""
+    """Whose draft heads: ``rooted`` are this project's, ``dependent`` too, ``medusa`` Medusa's,
+    ``own`` yours."""
 
     @property
     def prune_layer(self) -> int:
@@ -45,7 +46,7 @@ class DraftHeads(Protocol):
         """What the engine must know of them; a plain attribute will do."""
         ...
 
-    def draft(self, hidden: Tensor, roots: Sequence[int]) -> list[Drafts]:
+    def draft(self, hidden: Tensor, roots: Sequence[int]) -> Sequence[Drafts]:
         """The best guesses for each of B rows, `RANKS` a list.
 
         hidden: (B, H) of the last kept tokens, after the final norm; roots: (B,) ids of the tokens
@@ -64,7 +65,7 @@ class DraftHeads(Protocol):
         ...
 
 
-def drafts_of(logits: Tensor, token_map: Tensor | None = None) -> list[Drafts]:
+def drafts_of(logits: Tensor, token_map: Tensor | None = None) -> list[HeadDrafts]:
     """The best guesses of B rows from the logits of independent heads, (B, heads, V).
 
     token_map: (V,) model token id of each logit; None: they are the model's own.

@@ -18,11 +18,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from propd.heads.dependent import DependentDrafts
 from propd.heads.early import Referee
 from propd.heads.protocol import HeadsShape, drafts_of
 from propd.models.backbone import Backbone
 from propd.models.linear import Linear
-from propd.planning.drafts import Drafts
+from propd.planning.drafts import Drafts, Guesses, Path
 
 FORMAT = "propd-heads/2"
 
@@ -48,6 +49,8 @@ class HeadsConfig:
     """By layer: held-out chance that the next token is in the early head's top-k, by k."""
     training: dict[str, object]
     """Data, steps, command and date, for the model card."""
+    dependent: bool = False
+    """Whether each head also sees the tokens guessed before it (Hydra)."""
     format: str = FORMAT
 
     @property
@@ -58,7 +61,7 @@ class HeadsConfig:
             self.prune_layers,
             self.prune_top_k,
             self.acceptance_table,
-            draft_kind="rooted",
+            draft_kind="dependent" if self.dependent else "rooted",
         )
 
 
@@ -89,13 +92,34 @@ class DraftWeights(nn.Module):
         size = config.hidden_size
         self.trunk = ResidualBlock(size, config.trunk_width, extra=size)
         self.heads = nn.ModuleList(
-            ResidualBlock(size, config.head_width) for _ in range(config.draft_heads)
+            ResidualBlock(size, config.head_width, extra=size * depth * config.dependent)
+            for depth in range(config.draft_heads)
         )
+        self.dependent = config.dependent
 
-    def forward(self, hidden: Tensor, root: Tensor) -> Tensor:
-        """Last accepted hidden state (B, H) and root embedding (B, H) -> (B, heads, H)."""
-        trunk = self.trunk(hidden, _unit(root))
-        return torch.stack([head(trunk) for head in self.heads], dim=-2)
+    def forward(self, hidden: Tensor, root: Tensor, between: Tensor | None = None) -> Tensor:
+        """Last accepted hidden state (B, H) and root embedding (B, H) -> (B, heads, H).
+
+        between: (B, heads - 1, H) embeddings of the tokens after the root, for dependent heads.
+        """
+        trunk = self.look(hidden, root)
+        seen = [None if between is None else between[..., :d, :] for d in range(len(self.heads))]
+        return torch.stack([self.one(d, trunk, seen[d]) for d in range(len(self.heads))], dim=-2)
+
+    def look(self, hidden: Tensor, root: Tensor) -> Tensor:
+        """The trunk: (B, H) and (B, H) -> (B, H)."""
+        trunk: Tensor = self.trunk(hidden, _unit(root))
+        return trunk
+
+    def one(self, depth: int, trunk: Tensor, between: Tensor | None) -> Tensor:
+        """The head of one depth, 0 is the first: (B, H) and (B, depth, H) -> (B, H)."""
+        extra = None
+        if self.dependent and depth:
+            if between is None:
+                raise ValueError("dependent heads need the tokens between the root and their guess")
+            extra = _unit(between).flatten(-2)
+        ready: Tensor = self.heads[depth](trunk, extra)
+        return ready
 
 
 class EarlyWeights(nn.Module):
@@ -125,11 +149,15 @@ class HeadWeights(nn.Module):
         )
 
     def forward(
-        self, hidden: Tensor, root: Tensor, early: Mapping[str, Tensor]
+        self,
+        hidden: Tensor,
+        root: Tensor,
+        early: Mapping[str, Tensor],
+        between: Tensor | None = None,
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """All heads at once, for training: (B, heads, H), and (B, H) by layer."""
         return (
-            self.draft(hidden, root),
+            self.draft(hidden, root, between),
             {layer: self.early[layer](states) for layer, states in early.items()},
         )
 
@@ -155,14 +183,27 @@ class Heads:
         self._embedding = backbone.embedding
         self._referee = Referee(backbone.lm_head_weight, reference.to(backbone.device))
 
-    def draft(self, hidden: Tensor, roots: Sequence[int]) -> list[Drafts]:
+    def draft(self, hidden: Tensor, roots: Sequence[int]) -> Sequence[Drafts]:
         """As `DraftHeads`: hidden (B, H) after the final norm."""
-        return drafts_of(self.draft_logits(hidden, roots), self.token_map)
+        draft, embedded = self._packed.draft, self._embed(roots)
+        if not self.config.dependent:
+            return drafts_of(self._output(draft(hidden, embedded)), self.token_map)
+        trunk = draft.look(hidden, embedded)
+        firsts = drafts_of(self._output(draft.one(0, trunk, None))[:, None], self.token_map)
+        depth = self.config.draft_heads
+        return [
+            DependentDrafts(first.by_depth[0], row, self._say, depth)
+            for first, row in zip(firsts, trunk, strict=True)
+        ]
 
-    def draft_logits(self, hidden: Tensor, roots: Sequence[int]) -> Tensor:
-        """(B, heads, reduced vocabulary)."""
-        embedded = F.embedding(torch.tensor(roots, device=hidden.device), self._embedding)
-        return self._output(self._packed.draft(hidden, embedded))
+    def _say(self, trunk: Tensor, path: Path) -> Guesses:
+        """What may follow a path, by the head of its depth."""
+        ready = self._packed.draft.one(len(path), trunk[None], self._embed(path)[None])
+        return drafts_of(self._output(ready)[:, None], self.token_map)[0].by_depth[0]
+
+    def _embed(self, tokens: Sequence[int]) -> Tensor:
+        ids = torch.tensor(tokens, device=self._embedding.device)
+        return F.embedding(ids, self._embedding)
 
     def look_early(
         self, layer: int, hidden: Tensor, rows: Sequence[int], token_ids: Sequence[int]

@@ -43,6 +43,8 @@ class TrainingPlan:
     learning_rate: float = 3e-3
     warmup: float = 0.03
     weight_decay: float = 0.01
+    dependent: bool = False
+    """Whether each head also sees the tokens guessed before it (Hydra)."""
     soft: float = 1.0
     """Share of the draft heads' loss against the model's own distribution at the guessed place
     (distillation); the rest is against the token it wrote."""
@@ -72,6 +74,8 @@ class Batch:
     """(P, heads) reduced ids at distances 1, 2, ... from the root."""
     known: Tensor
     """(P, heads) whether the text goes on that far."""
+    between: Tensor | None
+    """(P, heads - 1, H) embeddings of the tokens after the root, for dependent heads."""
     ahead: Tensor
     """(P, heads, H) final hidden states where the model itself chose those tokens."""
 
@@ -136,6 +140,7 @@ class HeadTrainer:
             next_token=self.reduced[root].to(self.device),
             targets=torch.where(inside, self.reduced[ids], IGNORE).to(self.device),
             known=inside.to(self.device),
+            between=self.embedding[ids[:, :-1]].to(self.device) if self.plan.dependent else None,
             ahead=self._states(self.states.final, np.where(known, far - 1, positions[:, None])),
         )
 
@@ -144,7 +149,7 @@ class HeadTrainer:
 
     def logits(self, model: torch.nn.Module, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """Draft logits (P, heads, R), and early logits by layer, each (P, R)."""
-        draft, early = model(batch.final, batch.root, batch.early)
+        draft, early = model(batch.final, batch.root, batch.early, batch.between)
         return (
             F.linear(draft, self.output),
             {layer: F.linear(hidden, self.output) for layer, hidden in early.items()},
@@ -301,4 +306,5 @@ def _config(plan: TrainingPlan, backbone: Backbone, base_model: str) -> HeadsCon
         acceptance_table=(),
         early_recall={},
         training={"started": time.strftime("%Y-%m-%d")},
+        dependent=plan.dependent,
     )
