@@ -47,6 +47,9 @@ def build_parser() -> argparse.ArgumentParser:
     _lossless_parser(
         actions.add_parser("verify-lossless", help="compare every text with plain decoding")
     )
+    _throughput_parser(
+        actions.add_parser("throughput", help="plain decoding of a pile, beside transformers")
+    )
     _distill_parser(
         actions.add_parser("distill", help="let the model write training text for its heads")
     )
@@ -104,6 +107,14 @@ def _bench_parser(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, metavar="DIR", help="write results.json there")
     _model_options(parser)
     parser.set_defaults(run=commands.bench)
+
+
+def _throughput_parser(parser: argparse.ArgumentParser) -> None:
+    _prompt_options(parser, limit=64)
+    parser.add_argument("--rows", type=int, default=16, metavar="B", help="decoded together")
+    parser.add_argument("--rounds", type=int, default=3, metavar="R", help="(%(default)s)")
+    _model_options(parser)
+    parser.set_defaults(run=commands.throughput)
 
 
 def _accuracy_parser(parser: argparse.ArgumentParser) -> None:
@@ -200,6 +211,9 @@ def _train_parser(parser: argparse.ArgumentParser) -> None:
         default=[4, 2, 8],
         metavar="L",
         help="layers with an early head, the recommended one first (default: 4 2 8)",
+    )
+    parser.add_argument(
+        "--early-only", action="store_true", help="no draft heads; OUT holds somebody else's"
     )
     parser.add_argument(
         "--dependent", action="store_true", help="each head sees what was guessed before it (Hydra)"

@@ -83,6 +83,28 @@ def accuracy(options: argparse.Namespace) -> int:
     return 0
 
 
+def throughput(options: argparse.Namespace) -> int:
+    """A pile of prompts, by this engine and by transformers.generate."""
+    from propd.benchmark.prompts import read_prompts
+    from propd.requests import check_config, check_rows
+
+    check_config(config_of(options))
+    check_rows(options.rows)
+    if options.rounds < 1:
+        raise InvalidRequest(f"The rounds are {options.rounds}; there must be at least 1.")
+    prompts = read_prompts(options.prompts, options.limit)
+    from propd.benchmark.throughput import Peer, compare_throughput, throughput_json
+    from propd.models.sources import resolve
+
+    engine, tokens = _load(options), options.max_new_tokens
+    peer = Peer(resolve(options.model).path, engine)
+    rounds = compare_throughput(
+        engine, peer, prompts, options.rows, tokens, options.rounds, _report
+    )
+    print(json.dumps(throughput_json(engine, options.rows, tokens, len(prompts), rounds)))
+    return 0
+
+
 def sizes(options: argparse.Namespace) -> int:
     """Fixed tree sizes and the dynamic one side by side."""
     from propd.benchmark.prompts import read_prompts
@@ -177,23 +199,31 @@ def distill(options: argparse.Namespace) -> int:
         seed=options.seed,
     )
     texts = Texts.load(options.texts) if options.texts else None
-    distill(_load(options), options.out, plan, _report, texts)
+    from tqdm import tqdm
+
+    engine = _load(options)
+    # of all tokens it writes, those of invented instructions too; shards tell the answers' tokens
+    with tqdm(unit="token", unit_scale=True, desc="writing") as bar:
+        distill(engine, options.out, plan, bar.write, texts, bar.update)
     return 0
 
 
 def train(options: argparse.Namespace) -> int:
     """Train heads for a model."""
     from propd.engine import load
+    from propd.models.loading import resolve_device
     from propd.training.command import train_heads
     from propd.training.train import TrainingPlan
 
-    engine = load(options.model, dtype="float32", device=options.device, report=_report)
+    dtype = "float32" if resolve_device(options.device).type == "cpu" else "auto"
+    engine = load(options.model, dtype=dtype, device=options.device, report=_report)
     plan = TrainingPlan(
         epochs=options.epochs,
         batch=options.batch,
         learning_rate=options.learning_rate,
         prune_layers=tuple(options.prune_layers),
         dependent=options.dependent,
+        **({"draft_heads": 0} if options.early_only else {}),
     )
     cache = options.cache or options.out / "cache"
     train_heads(

@@ -12,7 +12,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import torch
 import torch.nn.functional as F
@@ -102,6 +102,8 @@ class DraftWeights(nn.Module):
 
         between: (B, heads - 1, H) embeddings of the tokens after the root, for dependent heads.
         """
+        if not self.heads:  # early heads are trained alone
+            return hidden.new_zeros(len(hidden), 0, hidden.shape[-1])
         trunk = self.look(hidden, root)
         seen = [None if between is None else between[..., :d, :] for d in range(len(self.heads))]
         return torch.stack([self.one(d, trunk, seen[d]) for d in range(len(self.heads))], dim=-2)
@@ -160,6 +162,10 @@ class HeadWeights(nn.Module):
             self.draft(hidden, root, between),
             {layer: self.early[layer](states) for layer, states in early.items()},
         )
+
+    def early_of(self, layer: int) -> EarlyWeights:
+        """The early head of a layer."""
+        return cast(EarlyWeights, self.early[str(layer)])
 
 
 class Heads:

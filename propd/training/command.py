@@ -108,7 +108,8 @@ class _Run:
             "minutes": round((time.monotonic() - self.began) / 60, 1),
         }
         config = trainer.save(self.out, {**facts, **asdict(plan)})
-        write_card(self.out, config)
+        if plan.draft_heads:
+            write_card(self.out, config)
         self.history.draw()
         self.say(_accuracy_line(config))
         return config

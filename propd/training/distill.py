@@ -96,20 +96,24 @@ def distill(
     plan: DistillPlan,
     report: Callable[[str], None],
     texts: Texts | None = None,
+    advance: Callable[[int], None] = lambda tokens: None,
 ) -> None:
-    """Write shards into the folder until the plan's tokens are reached."""
+    """Write shards into the folder until the plan's tokens are reached.
+
+    report: called with each shard; advance: with the tokens that every step wrote.
+    """
     texts = texts or Texts()
     plan = replace(plan, texts=texts.fingerprint)
     folder.mkdir(parents=True, exist_ok=True)
     _check_plan(folder / "plan.json", plan)
-    seen: set[str] = set()
+    job, seen = _Job(engine, plan, advance), set[str]()
     tokens, passages = 0, list[str]()
     number = 0
     while tokens < plan.tokens:
         path = folder / f"shard-{number:04d}.npz"
         if not path.exists():
             mine = replace(texts, passages=(*texts.passages, *passages))
-            _write_wave(engine, path, number, plan, mine, seen, report)
+            _write_wave(job, path, number, mine, seen)
         with np.load(path, allow_pickle=False) as shard:
             written = int((shard["total_len"] - shard["prompt_len"]).sum())
             passages = [str(text) for text in shard["passages"]]
@@ -131,18 +135,20 @@ def _check_plan(path: Path, plan: DistillPlan) -> None:
     path.write_text(text)
 
 
-def _write_wave(
-    engine: Engine,
-    path: Path,
-    number: int,
-    plan: DistillPlan,
-    texts: Texts,
-    seen: set[str],
-    report: Callable[[str], None],
-) -> None:
+@dataclass(frozen=True)
+class _Job:
+    """Who writes, what, and who hears of it."""
+
+    engine: Engine
+    plan: DistillPlan
+    advance: Callable[[int], None]
+
+
+def _write_wave(job: _Job, path: Path, number: int, texts: Texts, seen: set[str]) -> None:
+    plan = job.plan
     source = random.Random(f"{plan.seed}/{number}")
     count = round(plan.wave * plan.invented)
-    seeds = [Seed(INVENTED, text) for text in _invent(engine, plan, source, count)]
+    seeds = [Seed(INVENTED, text) for text in _invent(job, source, count)]
     seeds += [draw_seed(source, texts.passages, texts.foreign) for _ in range(plan.wave - count)]
     fresh = {seed.text: seed for seed in seeds if seed.text not in seen}  # each only once
     turns = [
@@ -153,24 +159,23 @@ def _write_wave(
         answer
         for temperature in sorted(set(plan.temperatures))
         for answer in _answer(
-            engine,
-            plan,
+            job,
             [seed for seed, its in turns if its == temperature],
             temperature,
             source.randrange(2**30),
         )
     ]
-    _save(engine, path, answered, list(fresh))
+    _save(job.engine, path, answered, list(fresh))
 
 
-def _invent(engine: Engine, plan: DistillPlan, source: random.Random, count: int) -> Iterator[str]:
+def _invent(job: _Job, source: random.Random, count: int) -> Iterator[str]:
     """Instructions that the model writes where a user would."""
-    opening = _open_turn(engine)
+    engine, opening = job.engine, _open_turn(job.engine)
     config = DecodingConfig(
         method="autoregressive", max_new_tokens=96, temperature=0.9, top_p=0.95,
         seed=source.randrange(2**30),
     )  # fmt: skip
-    for ids in _run(engine, config, [opening] * count, plan.rows):
+    for ids in _run(job, config, [opening] * count):
         text = engine.tokenizer.decode(ids, skip_special_tokens=True).strip()
         if len(text) >= 12 and ids[-1] in engine.end_tokens:
             yield text
@@ -184,10 +189,9 @@ def _open_turn(engine: Engine) -> list[int]:
     return [int(t) for t in engine.tokenizer(before, add_special_tokens=False)["input_ids"]]
 
 
-def _answer(
-    engine: Engine, plan: DistillPlan, seeds: Sequence[Seed], temperature: float, seed: int
-) -> Iterator[Answered]:
+def _answer(job: _Job, seeds: Sequence[Seed], temperature: float, seed: int) -> Iterator[Answered]:
     """Answers to the instructions that fit, in the order of their length, so that rows agree."""
+    engine, plan = job.engine, job.plan
     room = min(engine.backbone.max_positions - plan.answer_tokens, LONGEST_PROMPT)
     encoded = [(engine.encode(item.text), item) for item in seeds if item.text.strip()]
     jobs = sorted((job for job in encoded if len(job[0]) < room), key=lambda job: len(job[0]))
@@ -197,23 +201,22 @@ def _answer(
         temperature=temperature,
         seed=seed,
     )
-    answers = _run(engine, config, [ids for ids, _ in jobs], plan.rows)
+    answers = _run(job, config, [ids for ids, _ in jobs])
     for (ids, item), answer in zip(jobs, answers, strict=True):
         if len(answer) >= 4:  # a head needs something to guess
             yield Answered(item.kind, temperature, tuple(ids), tuple(answer))
 
 
-def _run(
-    engine: Engine, config: DecodingConfig, prompts: Sequence[list[int]], rows: int
-) -> list[list[int]]:
+def _run(job: _Job, config: DecodingConfig, prompts: Sequence[list[int]]) -> list[list[int]]:
     """The answers to prompts of token ids, in order."""
     answers: list[list[int]] = [[] for _ in prompts]
     if not prompts:
         return answers
-    longest = max(map(len, prompts))
-    with engine.open(config, max_rows=min(rows, len(prompts)), longest_prompt=longest) as session:
+    longest, rows = max(map(len, prompts)), min(job.plan.rows, len(prompts))
+    with job.engine.open(config, max_rows=rows, longest_prompt=longest) as session:
         for event in session.run(prompts):
             answers[event.row] += event.token_ids
+            job.advance(len(event.token_ids))
     return answers
 
 

@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from propd.heads.early_files import save_early
 from propd.heads.files import save_heads
 from propd.heads.rooted import HeadsConfig, HeadWeights
 from propd.models.backbone import Backbone
@@ -49,6 +50,7 @@ class TrainingPlan:
     """Share of the draft heads' loss against the model's own distribution at the guessed place
     (distillation); the rest is against the token it wrote."""
     draft_heads: int = 4
+    """0: early heads alone, for draft heads that somebody else trained."""
     trunk_width: int = 1152
     head_width: int = 576
     early_width: int = 768
@@ -159,10 +161,13 @@ class HeadTrainer:
         """Sum of the cross entropies of all heads (as in Medusa's training), against the tokens
         and, for a share, against the model's own distributions."""
         heads, soft = self.plan.draft_heads, self.plan.soft
+        total = draft.new_zeros(())
         # one mean over all heads and positions, times the heads: the sum of the heads' means
-        hard = F.cross_entropy(draft.flatten(0, 1), batch.targets.flatten(), ignore_index=IGNORE)
-        total = (1 - soft) * heads * hard
-        if soft:
+        if heads and soft < 1:
+            wanted = batch.targets.flatten()
+            hard = F.cross_entropy(draft.flatten(0, 1), wanted, ignore_index=IGNORE)
+            total = total + (1 - soft) * heads * hard
+        if heads and soft:
             with torch.no_grad():
                 teacher = F.linear(batch.ahead[batch.known], self.output).softmax(-1)
             total = total + soft * heads * F.cross_entropy(draft[batch.known], teacher)
@@ -273,9 +278,17 @@ class HeadTrainer:
         )
 
     def save(self, folder: Path, training: dict[str, object]) -> HeadsConfig:
-        """Measure on the held-out text and write weights and config."""
-        config = replace(self.measure(), training=training)
-        save_heads(folder, config, self.weights, self.token_map, self.reference)
+        """Measure on the held-out text and write weights and config; early heads alone go beside
+        whatever draft heads the folder holds."""
+        config, plan = replace(self.measure(), training=training), self.plan
+        if plan.draft_heads:
+            save_heads(folder, config, self.weights, self.token_map, self.reference)
+            return config
+        early = {str(layer): self.weights.early_of(layer) for layer in plan.prune_layers}
+        save_early(
+            folder, plan.prune_layers, plan.early_width, plan.prune_top_k, early, self.reference,
+            config.early_recall,
+        )  # fmt: skip
         return config
 
 
