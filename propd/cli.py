@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from propd import commands
-from propd.config_options import METHOD_NAMES, text_options, tree_options
+from propd.config_options import METHOD_NAMES, PEERS, text_options, tree_options
 from propd.errors import ProPDError
 from propd.models.registry import DEFAULT_MODEL
 from propd.trace_commands import trace_parser
@@ -102,9 +102,20 @@ def _generate_parser(parser: argparse.ArgumentParser) -> None:
 
 
 def _bench_parser(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--methods", default="autoregressive,bpd,medusa,propd", metavar="A,B")
+    add = parser.add_argument
+    add(
+        "--methods",
+        default="autoregressive,bpd,medusa,propd",
+        metavar="A,B",
+        help="plain decoding always runs (default: %(default)s)",
+    )
+    add("--peers", default="", metavar="A,B", help=f"other programs: {', '.join(PEERS)}")
+    add("--assistant", metavar="MODEL", help="small model for transformers-assisted")
+    add("--gguf", type=Path, metavar="FILE", help="the same model as a GGUF file, for llama.cpp")
+    add("--batch-sizes", default="1", metavar="N,M", help="prompts decoded together (%(default)s)")
+    add("--repeats", type=int, default=1, metavar="R", help="run all prompts R times (%(default)s)")
     _prompt_options(parser, limit=8)
-    parser.add_argument("--out", type=Path, metavar="DIR", help="write results.json there")
+    add("--out", type=Path, metavar="DIR", help="write results.json, table.md and plots.html there")
     _model_options(parser)
     parser.set_defaults(run=commands.bench)
 

@@ -11,7 +11,7 @@ import sys
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING
 
-from propd.config_options import config_of
+from propd.config_options import config_of, split, whole_numbers
 from propd.core import RunStats
 from propd.errors import InvalidRequest
 
@@ -49,21 +49,15 @@ def generate(options: argparse.Namespace) -> int:
 
 
 def bench(options: argparse.Namespace) -> int:
-    """Methods side by side."""
-    from propd.benchmark.prompts import read_prompts
-    from propd.requests import check_config
+    """Methods and peers side by side."""
+    from propd.benchmark.plan import plan_of
 
-    methods = [name.strip() for name in options.methods.split(",")]
-    for method in methods:
-        check_config(config_of(options, method=method))
-    prompts = read_prompts(options.prompts, options.limit)
-    from propd.benchmark.compare import run_benchmark, table, write_results
+    plan = plan_of(options)
+    from propd.benchmark import command
+    from propd.models.sources import resolve
 
     engine = _load(options)
-    results = run_benchmark(engine, methods, prompts, options.max_new_tokens, _report)
-    print(table(results))
-    if options.out:
-        write_results(options.out, engine, results, options.max_new_tokens)
+    print(command.bench(engine, plan, resolve(options.model).path, options.out, _report))
     return 0
 
 
@@ -93,13 +87,13 @@ def throughput(options: argparse.Namespace) -> int:
     if options.rounds < 1:
         raise InvalidRequest(f"The rounds are {options.rounds}; there must be at least 1.")
     prompts = read_prompts(options.prompts, options.limit)
-    from propd.benchmark.throughput import Peer, compare_throughput, throughput_json
+    from propd.benchmark.throughput import compare_throughput, throughput_json
     from propd.models.sources import resolve
 
     engine, tokens = _load(options), options.max_new_tokens
-    peer = Peer(resolve(options.model).path, engine)
+    folder = resolve(options.model).path
     rounds = compare_throughput(
-        engine, peer, prompts, options.rows, tokens, options.rounds, _report
+        engine, folder, prompts, options.rows, tokens, options.rounds, _report
     )
     print(json.dumps(throughput_json(engine, options.rows, tokens, len(prompts), rounds)))
     return 0
@@ -110,7 +104,7 @@ def sizes(options: argparse.Namespace) -> int:
     from propd.benchmark.prompts import read_prompts
     from propd.requests import check_config, check_rows
 
-    config, batches = config_of(options), _whole_numbers(options.batch_sizes)
+    config, batches = config_of(options), whole_numbers(options.batch_sizes)
     check_config(config)
     for rows in batches:
         check_rows(rows)
@@ -155,8 +149,8 @@ def verify_lossless(options: argparse.Namespace) -> int:
     from propd.recording import check_place
     from propd.requests import check_config, check_rows
 
-    config, batches = config_of(options), _whole_numbers(options.batch_sizes)
-    methods = [name.strip() for name in options.methods.split(",")]
+    config, batches = config_of(options), whole_numbers(options.batch_sizes)
+    methods = split(options.methods)
     for method in methods:
         check_config(replace(config, method=method))
     for size in batches:
@@ -295,15 +289,6 @@ def _tell_lossless(report: LosslessReport, as_json: bool) -> None:
     print(", ".join(f"{count} {name.replace('_', ' ')}" for name, count in report.counts().items()))
     for difference in report.differences:
         print(difference)
-
-
-def _whole_numbers(text: str) -> list[int]:
-    try:
-        return [int(part) for part in text.split(",")]
-    except ValueError:
-        raise InvalidRequest(
-            f"'{text}' is no list of whole numbers; write for example 1,4."
-        ) from None
 
 
 def _load(options: argparse.Namespace) -> Engine:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 from propd.core import DecodingConfig
+from propd.errors import InvalidRequest
 
 DEFAULTS = DecodingConfig()
 METHOD_NAMES = (
@@ -18,6 +19,8 @@ METHOD_NAMES = (
     "propd-unpruned"
 )
 """As in `propd.methods.METHODS`, which would import numpy before the help is printed."""
+PEERS = ("transformers", "transformers-lookup", "transformers-assisted", "llama.cpp")
+"""Other programs that `propd.benchmark.peers` can run."""
 
 
 def text_options(parser: argparse.ArgumentParser) -> None:
@@ -77,6 +80,21 @@ def config_of(options: argparse.Namespace, **more: Any) -> DecodingConfig:
 
         given["cost_table"] = load_costs(given["cost_table"])
     return DecodingConfig(**given | more)
+
+
+def split(text: str) -> list[str]:
+    """The names of a list like ``a,b``."""
+    return [name.strip() for name in text.split(",")]
+
+
+def whole_numbers(text: str) -> list[int]:
+    """The numbers of a list like ``1,4``."""
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise InvalidRequest(
+            f"'{text}' is no list of whole numbers; write for example 1,4."
+        ) from None
 
 
 def _choice(parser: argparse.ArgumentParser, field: str, about: str) -> None:

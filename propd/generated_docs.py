@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 from collections.abc import Iterator
@@ -51,17 +50,18 @@ def benchmark_section() -> str:
     """The table, and how it was measured."""
     if not BENCHMARK.exists():
         return ""
-    from propd.benchmark.compare import MethodResult, table
+    from propd.benchmark.results import read_results
+    from propd.benchmark.table import page
 
-    body = json.loads(BENCHMARK.read_text(encoding="utf-8"))
-    results = [MethodResult(**row) for row in body["results"]]
+    results = read_results(BENCHMARK)
+    about = results.about
     how = (
-        f"{results[0].prompts} prompts, {body['max_new_tokens']} new tokens each, greedy, "
-        f"{body['model']}, {body['dtype']}, batch {body['batch']}, {body['machine']}, "
-        f"torch {body['versions']['torch']}, prefill included. "
-        f"Command: `python -m propd {body['command']}`."
+        f"{about['prompts']} prompts, {about['max_new_tokens']} new tokens each, greedy, "
+        f"{about['model']}, {about['dtype']}, batch {', '.join(map(str, about['batch_sizes']))}, "
+        f"{about['machine']}, torch {about['versions']['torch']}. "
+        f"Command: `python -m propd {about['command']}`."
     )
-    return f"## Measured\n\n{table(results)}\n\n{how}\n\n"
+    return f"## Measured\n\n{page(results)}\n\n{how}\n\n"
 
 
 def pages() -> dict[Path, str]:
