@@ -32,9 +32,9 @@ model: $(RUNTIME) ## fetch the default model into the cache, without starting an
 	@echo "Fetching the default model, unless the cache has it"
 	@$(BIN)/python -m propd.models.fetch
 
-bench: $(RUNTIME) ## compare the decoding methods on this machine
-	@echo "Running the benchmark"
-	@$(BIN)/python -m propd bench $(ARGS)
+bench: $(RUNTIME) ## compare the decoding methods and transformers on this machine
+	@echo "Running the benchmark; its files go to runs/bench"
+	@$(BIN)/python -m propd bench --peers transformers,transformers-lookup --out runs/bench $(ARGS)
 
 doctor: $(RUNTIME) ## say what this machine has and what is missing
 	@$(BIN)/python -m propd doctor

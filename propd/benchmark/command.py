@@ -23,18 +23,32 @@ def bench(
     out: Path | None,
     report: Callable[[str], None],
 ) -> str:
-    """Run a plan and return its Markdown. folder: of the model; out: for the files, if any."""
+    """Run a plan and return its Markdown. folder: of the model; out: for the files, if any.
+
+    If it is stopped, the files tell what was finished.
+    """
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
-    found = run_bench(engine, plan, folder, report)
+    found = Bench()
+    try:
+        run_bench(engine, plan, folder, report, found)
+    except KeyboardInterrupt:
+        found.skipped.append("the rest: the run was stopped")
+        if found.groups:
+            _keep(Results.of(about(engine, plan, found), found.groups), out, report)
+        raise
     results = Results.of(about(engine, plan, found), found.groups)
-    text = page(results)
-    if out is not None:
-        write_results(out / "results.json", results)
-        (out / "table.md").write_text(text + "\n", encoding="utf-8")
-        write_plots(out / "plots.html", results)
-        report(f"results.json, table.md and plots.html are in {out}")
-    return text
+    _keep(results, out, report)
+    return page(results)
+
+
+def _keep(results: Results, out: Path | None, report: Callable[[str], None]) -> None:
+    if out is None:
+        return
+    write_results(out / "results.json", results)
+    (out / "table.md").write_text(page(results) + "\n", encoding="utf-8")
+    write_plots(out / "plots.html", results)
+    report(f"results.json, table.md and plots.html are in {out}")
 
 
 def about(engine: Engine, plan: BenchPlan, found: Bench) -> dict[str, Any]:

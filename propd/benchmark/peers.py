@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from time import perf_counter
@@ -178,7 +177,7 @@ class LlamaCpp:
 
     def load(self, common: Common) -> str:
         """As `Peer`."""
-        from llama_cpp import Llama
+        from llama_cpp import Llama, __version__
 
         assert self._file is not None  # noqa: S101 (available() was asked)
         try:
@@ -190,7 +189,7 @@ class LlamaCpp:
         except (ValueError, RuntimeError) as error:
             raise InvalidRequest(f"llama.cpp cannot open {self._file.name}: {error}.") from error
         self._ends = set(common.ends)
-        return f"llama-cpp-python {version('llama-cpp-python')}, {self._file.name}"
+        return f"llama-cpp-python {__version__}, {self._file.name}"
 
     def answer(self, prompts: Prompts, max_new_tokens: int) -> Answer:
         """As `Peer`."""

@@ -57,7 +57,10 @@ def plan_of(options: argparse.Namespace) -> BenchPlan:
 
 def _peers(options: argparse.Namespace) -> list[Peer]:
     names = split(options.peers) if options.peers else []
-    assistant = options.assistant if "transformers-assisted" in names else None
+    for option, peer in (("assistant", "transformers-assisted"), ("gguf", "llama.cpp")):
+        if getattr(options, option) and peer not in names:
+            raise InvalidRequest(f"--{option} is for the peer {peer}; name it in --peers.")
+    assistant = options.assistant
     if assistant:
         from propd.models.sources import resolve
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Iterator, Sequence
+from math import log2
 from pathlib import Path
 
 import plotly.graph_objects as go
@@ -13,7 +14,8 @@ from propd.benchmark.figures import PHASES, Group, Total, summed
 from propd.benchmark.plan import PLAIN
 from propd.benchmark.results import Results
 
-COLOURS = ("#4269d0", "#efb118", "#ff725c", "#6cc5b0", "#3ca951", "#ff8ab7", "#a463f2", "#97bbf5")
+COLOURS = ("#4269d0", "#efb118", "#ff725c", "#6cc5b0", "#3ca951", "#ff8ab7", "#a463f2", "#97bbf5",
+           "#9c6b4e", "#9498a0", "#1b5e20", "#7f0000", "#000000")  # fmt: skip
 Picture = tuple[str, str, go.Figure]
 """(title, what to read in it, figure)."""
 
@@ -128,6 +130,8 @@ def promises(groups: Sequence[Group]) -> go.Figure:
                 y=[values[place] / values[0] for _, values in mine],
                 name=f"batch {batch}, {kind}", legendgroup=f"{batch} {kind}",
                 showlegend=panel == 1, mode="lines+markers",
+                # a size that was chosen once says less than one chosen often
+                marker={"size": [4 + 3 * log2(values[0] + 1) ** 0.5 for _, values in mine]},
                 customdata=[round(values[0]) for _, values in mine],
                 hovertemplate="%{x} nodes: %{y:.2f} (mean of %{customdata} steps)",
                 line={"color": _colour(spot), "dash": "dot" if kind == "expected" else "solid"},
@@ -145,5 +149,5 @@ def _colour(spot: int) -> str:
 
 
 def _finished(figure: go.Figure, across: str, up: str, **layout: str) -> go.Figure:
-    figure.update_layout(template="plotly_white", height=480, **layout)
+    figure.update_layout(template="plotly_white", height=420, margin={"t": 40}, **layout)
     return figure.update_xaxes(title_text=across).update_yaxes(title_text=up)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from propd.benchmark.figures import Group, Total, by_category, totals
+from propd.errors import InvalidRequest
 
 FORMAT = "propd-bench/1"
 
@@ -52,7 +53,13 @@ def write_results(path: Path, results: Results) -> None:
 
 def read_results(path: Path) -> Results:
     """Read such a file; one without categories and groups has its totals alone."""
-    body = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        return _parse(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise InvalidRequest(f"{path} holds no results of a benchmark ({error}).") from error
+
+
+def _parse(body: dict[str, Any]) -> Results:
     body.pop("format", None)
     found = tuple(Total(**row) for row in body.pop("results"))
     categories: dict[str, tuple[Total, ...]] = {}

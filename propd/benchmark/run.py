@@ -46,14 +46,21 @@ class Bench:
 
 
 def run_bench(
-    engine: Engine, plan: BenchPlan, folder: Path, report: Callable[[str], None]
+    engine: Engine,
+    plan: BenchPlan,
+    folder: Path,
+    report: Callable[[str], None],
+    bench: Bench | None = None,
 ) -> Bench:
-    """Run a plan. folder: the model's own, which peers load their weights from."""
+    """Run a plan. folder: the model's own, which peers load their weights from.
+
+    bench: filled group by group, so that whoever stops the run has what was finished.
+    """
+    bench = bench or Bench()
     prompts = [
         Prompt(place, category, tuple(engine.encode(text)))
         for place, (category, text) in enumerate(plan.prompts)
     ]
-    bench = Bench()
     methods = [Method(engine, name) for name in plan.methods]
     room = max(len(prompt.token_ids) for prompt in prompts) + plan.max_new_tokens
     peers = _open_peers(plan.peers, Common.of(engine, folder, room), bench, report)
@@ -66,7 +73,8 @@ def run_bench(
         runners: list[Runner] = [*methods, *_that_can(peers, batch, bench, report)]
         report(f"batch {batch}: warm-up")
         _warm_up(runners, groups)
-        bench.groups += _run_batch(runners, groups, batch, plan, plain, report)
+        for group in _run_batch(runners, groups, batch, plan, plain, report):
+            bench.groups.append(group)
         bench.cache_bytes[batch] = _largest_cache(methods, groups, plan.max_new_tokens)
     bench.peak_bytes = peak_bytes()
     return bench
@@ -184,11 +192,9 @@ def _skip(bench: Bench, why: str, report: Callable[[str], None]) -> None:
 def _largest_cache(
     methods: Sequence[Method], groups: Sequence[Sequence[Prompt]], tokens: int
 ) -> int:
-    return max(
-        method.cache_bytes([prompt.token_ids for prompt in group], tokens)
-        for method in methods
-        for group in groups
-    )
+    asked = [[prompt.token_ids for prompt in group] for group in groups]
+    most = max(asked, key=lambda ids: len(ids) * (max(map(len, ids)) + tokens))
+    return max(method.cache_bytes(most, tokens) for method in methods)
 
 
 def peak_bytes() -> int:
