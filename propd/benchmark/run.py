@@ -61,15 +61,15 @@ def run_bench(
         Prompt(place, category, tuple(engine.encode(text)))
         for place, (category, text) in enumerate(plan.prompts)
     ]
-    methods = [Method(engine, name) for name in plan.methods]
     room = max(len(prompt.token_ids) for prompt in prompts) + plan.max_new_tokens
     peers = _open_peers(plan.peers, Common.of(engine, folder, room), bench, report)
+    methods = [Method(engine, name) for name in plan.methods]
     plain: dict[int, Sequence[int]] = {}
     for batch in plan.batch_sizes:
-        groups = groups_of(prompts, batch)
         if batch > len(prompts):
             _skip(bench, f"batch {batch}: there are {len(prompts)} prompts", report)
             continue
+        groups = groups_of(prompts, batch)
         runners: list[Runner] = [*methods, *_that_can(peers, batch, bench, report)]
         report(f"batch {batch}: warm-up")
         _warm_up(runners, groups)
