@@ -87,9 +87,13 @@ function columns(nodes, width, depth) {
     const letters = Math.floor((even - 2 * MARK - 8 - Math.max(20, 0.26 * even)) / LETTER);
     return { starts: Array.from({ length: count }, (_, d) => 14 + d * even), end: 16 + even * count, letters };
   }
-  const longest = Array(count).fill(1);
-  for (const { depth: d, text } of nodes) longest[d] = Math.max(longest[d], Math.min(LETTERS, Array.from(visible(text)).length));
-  const widths = longest.map((letters) => 2 * MARK + 8 + 18 + letters * LETTER);
+  const longest = Array(count).fill(1), gaps = Array(count).fill(16), parents = new Set();
+  for (const { depth: d, text, parent } of nodes) {
+    longest[d] = Math.max(longest[d], Math.min(LETTERS, Array.from(visible(text)).length));
+    if (parents.has(parent)) gaps[d - 1] = 36; // a fan of edges needs room, a chain does not
+    parents.add(parent);
+  }
+  const widths = longest.map((letters, d) => 2 * MARK + 8 + letters * LETTER + gaps[d]);
   const spare = Math.max(0, width - 16 - widths.reduce((sum, wide) => sum + wide, 0)) / count;
   const starts = [14];
   for (const wide of widths) starts.push(starts[starts.length - 1] + wide + spare);
@@ -179,7 +183,7 @@ function sizeOf(node, fate) {
 /** The corner marks of the nodes that the text guessed, on the side where no edge and no label is. */
 function cornerTrace(nodes, fates, points, options) {
   const marked = nodes.map((_, i) => i).filter((i) => nodes[i].source in CORNERS && !"rb".includes(fates[i]));
-  const away = (i) => (sizeOf(nodes[i], fates[i]) / 2 + 4) * Math.SQRT1_2;
+  const away = (i) => (sizeOf(nodes[i], fates[i]) / 2 + 5) * Math.SQRT1_2;
   const ink = (i) => (isKept(fates[i]) || fates[i] === "d" ? options.ink : options.faint);
   return {
     type: "scatter", mode: "markers", hoverinfo: "skip", cliponaxis: false, uid: "corners",
