@@ -184,7 +184,7 @@ export function drawCard(box, event, i, words) {
     make("div", { class: "propd-card-head" }, make("code", {}, visible(node.text) || "∅"),
       make("span", { class: "propd-fate" }, mark(node.fate), words.fates[node.fate])),
     make("p", { class: "propd-why" }, why(event, i, words)),
-    make("p", { class: "propd-why" }, guessedBy(event, i, words)),
+    make("p", { class: "propd-by" }, guessedBy(event, i, words)),
     make("dl", {}, ...rows), hint);
 }
 

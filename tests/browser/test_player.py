@@ -135,7 +135,7 @@ def test_the_page_says_who_guessed_and_what_a_method_is(page: Any) -> None:
     assert step > 0
     node = page.evaluate(f"propdPlayer.run.events[{step}].nodes.source.indexOf('t')")
     page.evaluate(f"propdPlayer.go({step}); propdPlayer.point({node})")
-    page.locator(".propd-why", has_text="Guessed by the text").wait_for()
+    page.locator(".propd-by", has_text="Guessed by the text").wait_for()
     assert page.locator('.propd-legend [data-source="t"]').is_visible()
     assert "by the text" in page.locator(".propd-guesses").inner_text()
     page.evaluate(
