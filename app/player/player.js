@@ -21,7 +21,7 @@ export class Player {
       pick: (i) => { this.pinned = this.pinned === i ? null : i; this.render(); },
     });
     this.chips();
-    new ResizeObserver(() => this.render()).observe(this.parts.treeBox);
+    new ResizeObserver(() => { this.fresh = true; this.render(); }).observe(this.parts.treeBox);
     new MutationObserver(() => this.render()).observe(document.body, { attributeFilter: ["class"] });
     this.drawCard();
   }
@@ -298,7 +298,7 @@ export class Player {
 /** Called by the page: `props` and `watch` are Gradio's (js_on_load of gr.HTML). */
 export function mount(element, props, watch, base) {
   const player = new Player(element.querySelector(".propd-host"), { words: props.words, traces: props.traces, base });
-  loadPlotly(base + props.plotly).then(() => player.render());
+  loadPlotly(base + props.plotly).then(() => { player.fresh = true; player.render(); });
   if (props.traces.length) player.open(props.traces[0]);
   watch("value", () => player.receive(props.value));
   window.addEventListener("propd-asked", () => player.asked());
