@@ -17,6 +17,8 @@ TRACES = ROOT / "assets" / "traces"
 MODEL = os.environ.get("PROPD_MODEL", "smollm2-135m-instruct")
 """Chosen by whoever starts the app, never by a visitor."""
 METHOD = "propd"
+METHODS_FIRST = ("propd", "propd-paper", "medusa", "bpd", "lookup", "autoregressive")
+"""What a visitor compares first; ablations stand below."""
 MAX_NEW_TOKENS = 256
 """Top of the slider, and checked on the server: one visitor must not keep the queue waiting."""
 NEW_TOKENS = 96
