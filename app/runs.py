@@ -112,6 +112,7 @@ class Run:
         events = engine.stream(
             self.header["prompt"],
             method=self.header["method"],
+            prune_when=settings.PRUNE_WHEN,
             max_new_tokens=max_new_tokens,
             record_probabilities=True,
         )

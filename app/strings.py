@@ -30,6 +30,7 @@ EXAMPLES = {
     "question": "Question",
     "code": "Code",
     "story": "Story",
+    "summary": "Summary",
 }
 
 FATES = {
