@@ -23,6 +23,13 @@ RUNS = {
     "2-code-propd": ("Write a Python function that adds up the numbers in a list.", "propd", 112),
     "3-story-propd": ("Tell a short story about a fox who learned to read.", "propd", 112),
     "4-question-medusa": ("Why is the sky blue?", "medusa", 96),
+    "5-summary-propd": (
+        "Summarize in two sentences: The city council met on Monday to discuss the new bridge. The "
+        "bridge will cost ten million dollars. The mayor said the bridge will open in two years, "
+        "and that the old bridge will stay open until then.",
+        "propd",
+        96,
+    ),
 }
 """File name to prompt, method and token limit; the middle word of a name is its label."""
 
@@ -52,7 +59,12 @@ def busy(seconds: float = 2.0) -> bool:
 
 def record(engine: Any, about: dict[str, Any], prompt: str, method: str, tokens: int) -> Trace:
     """One run, as it comes; the second, because the first one warms the machine up."""
-    config = DecodingConfig(method=method, max_new_tokens=tokens, record_probabilities=True)
+    config = DecodingConfig(
+        method=method,
+        max_new_tokens=tokens,
+        prune_when=settings.PRUNE_WHEN,
+        record_probabilities=True,
+    )
     for _ in range(2):
         events = tuple(engine.stream(prompt, config))
     return Trace(header_for(about, prompt, config), events)

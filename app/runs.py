@@ -13,8 +13,10 @@ from typing import Any
 
 import propd
 from app import settings, strings
+from propd.core import DecodingConfig
 from propd.errors import InvalidRequest, ProPDError
 from propd.event_json import event_to_json
+from propd.methods import METHODS, MethodSettings, asks_heads, settled
 
 Message = dict[str, Any]
 log = logging.getLogger(__name__)
@@ -65,6 +67,14 @@ class EngineRoom:
         seconds = int(time.monotonic() - self.began)
         return strings.LOADING.format(model=self.model, stage=self.stage, seconds=seconds)
 
+    def methods(self) -> list[MethodSettings]:
+        """What the model can run, the best known first; all, while nothing is known of it."""
+        first = [METHODS[name] for name in settings.METHODS_FIRST]
+        methods = [*first, *(method for method in METHODS.values() if method not in first)]
+        if self.engine is None or self.engine.heads is not None:
+            return methods
+        return [m for m in methods if not asks_heads(settled(DecodingConfig(method=m.name)))]
+
     async def watch(self) -> AsyncIterator[str]:
         """The status line until it no longer changes; asynchronous, so it holds no thread."""
         while not self.done.is_set():
@@ -102,6 +112,7 @@ class Run:
         events = engine.stream(
             self.header["prompt"],
             method=self.header["method"],
+            prune_when=settings.PRUNE_WHEN,
             max_new_tokens=max_new_tokens,
             record_probabilities=True,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Final
 
 # Nothing leaves this machine: Gradio and the Hub read these when they are first imported, so
 # this module is imported before them.
@@ -17,6 +18,10 @@ TRACES = ROOT / "assets" / "traces"
 MODEL = os.environ.get("PROPD_MODEL", "smollm2-135m-instruct")
 """Chosen by whoever starts the app, never by a visitor."""
 METHOD = "propd"
+PRUNE_WHEN: Final = "always"
+"""Here to be seen: at batch 1 on a CPU the engine's own choice would seldom prune."""
+METHODS_FIRST = ("propd", "propd-paper", "medusa", "bpd", "lookup", "autoregressive")
+"""What a visitor compares first; ablations stand below."""
 MAX_NEW_TOKENS = 256
 """Top of the slider, and checked on the server: one visitor must not keep the queue waiting."""
 NEW_TOKENS = 96

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -83,9 +84,31 @@ def buttons(running: bool) -> tuple[dict[str, Any], dict[str, Any]]:
     return gr.update(interactive=not running), gr.update(interactive=running)
 
 
-def composer() -> Controls:
+def choices(room: EngineRoom) -> list[tuple[str, str]]:
+    """The methods on offer, as the dropdown takes them."""
+    return [(method.label, method.name) for method in room.methods()]
+
+
+def offer(room: EngineRoom, chosen: str) -> dict[str, Any]:
+    """The dropdown of a model that is known now: what needs heads goes if it has none."""
+    offered = choices(room)
+    if len(offered) == len(METHODS):
+        return gr.skip()
+    names = [name for _, name in offered]
+    return gr.update(choices=offered, value=chosen if chosen in names else names[0])
+
+
+def about(method: str) -> str:
+    """The chosen method in a line."""
+    chosen = METHODS.get(method)
+    return f"**{chosen.label}** {chosen.description}" if chosen else ""
+
+
+def composer(room: EngineRoom) -> Controls:
     """Prompt, settings and the two buttons, in one row where there is room."""
-    methods = [(method.label, method.name) for method in METHODS.values()]
+    offered = choices(room)
+    names = [name for _, name in offered]
+    chosen = settings.METHOD if settings.METHOD in names else names[0]
     with gr.Row(elem_id="composer", equal_height=True):
         prompt = gr.Textbox(
             settings.PROMPT,
@@ -96,9 +119,7 @@ def composer() -> Controls:
             scale=6,
             min_width=280,
         )
-        method = gr.Dropdown(
-            methods, value=settings.METHOD, label=strings.METHOD, scale=2, min_width=160
-        )
+        method = gr.Dropdown(offered, value=chosen, label=strings.METHOD, scale=2, min_width=160)
         top = settings.MAX_NEW_TOKENS
         tokens = gr.Slider(
             8, top, settings.NEW_TOKENS, step=8, label=strings.MAX_TOKENS, scale=2, min_width=180
@@ -106,6 +127,8 @@ def composer() -> Controls:
         with gr.Column(scale=1, min_width=140, elem_id="go"):
             generate = gr.Button(strings.GENERATE, variant="primary")
             stop = gr.Button(strings.STOP, variant="secondary", interactive=False)
+    line = gr.Markdown(about(chosen), elem_id="method-about")
+    method.change(about, [method], [line], queue=False, **UNSEEN)
     return prompt, method, tokens, generate, stop
 
 
@@ -154,10 +177,12 @@ def build(room: EngineRoom, traces: Path = settings.TRACES) -> gr.Blocks:
 
     with gr.Blocks(title=strings.TITLE, analytics_enabled=False) as demo:
         gr.Markdown(f"# {strings.TITLE}\n{strings.LEAD}", elem_id="lead")
-        controls = composer()
+        controls = composer(room)
+        method = controls[1]
         status = gr.Markdown(room.status(), elem_id="model-status")
         wire(room, controls, player(traces))
-        demo.load(watch, outputs=[status], concurrency_limit=None, **UNSEEN)
+        known = demo.load(watch, outputs=[status], concurrency_limit=None, **UNSEEN)
+        known.then(partial(offer, room), [method], [method], queue=False, **UNSEEN)
     return demo
 
 

@@ -40,7 +40,7 @@ export class Charts {
     window.Plotly.react(tree, figure.data, figure.layout, CONFIG);
     this.listen();
     this.makeFocusable(figure.data[figure.data.length - 1].customdata);
-    if (runChanged) this.showAccepted(event, figure.points);
+    if (runChanged) this.showAccepted(event, figure.points, narrow);
   }
 
   drawSize(event) {
@@ -61,11 +61,14 @@ export class Charts {
   }
 
   /** A tree larger than its window opens at the accepted path. */
-  showAccepted(event, points) {
+  showAccepted(event, points, vertical) {
     const last = points[event.bonus ? event.bonus.parent[0] : 0];
     const box = this.parts.treeBox;
-    box.scrollTop = last.y - box.clientHeight / 2;
-    box.scrollLeft = box.scrollWidth > box.clientWidth ? last.x - box.clientWidth / 2 : 0;
+    // In the direction of growth, all that came before if the bonus has room behind it.
+    const along = (length) => Math.max(length / 2, length - 150);
+    const { clientWidth, clientHeight } = box;
+    box.scrollTop = last.y - (vertical ? along(clientHeight) : clientHeight / 2);
+    box.scrollLeft = last.x - (vertical ? clientWidth / 2 : along(clientWidth));
   }
 
   marks() {
@@ -79,7 +82,8 @@ export class Charts {
       path.setAttribute("tabindex", i === 0 ? "0" : "-1");
       path.setAttribute("role", "img");
       const told = nodeAt(this.event, node);
-      path.setAttribute("aria-label", `${visible(told.text)}, ${this.words.fates[told.fate]}`);
+      const parts = [visible(told.text), this.words.fates[told.fate], this.words.sources[told.source]];
+      path.setAttribute("aria-label", parts.filter(Boolean).join(", "));
       path.onfocus = () => { this.focused = i; this.on.focus(node); };
       path.onblur = () => this.on.leave();
     });

@@ -1,6 +1,6 @@
 // The player's HTML. Token text enters the page through textContent alone, never as markup.
-import { facts, nodeAt, pieces, say, tableRows, visible, why } from "./words.js";
-import { LOOKS, PHASES } from "./figures.js";
+import { facts, guessedBy, nodeAt, pieces, say, tableColumns, tableRows, visible, why } from "./words.js";
+import { CORNERS, LOOKS, PHASES } from "./figures.js";
 
 /** A new element; `attributes` may hold on<event> listeners; strings become text, never markup. */
 export function make(tag, attributes = {}, ...children) {
@@ -58,9 +58,19 @@ export function mark(fate) {
   return picture;
 }
 
-function legend(words) {
+/** The corner mark of a source, at a node as the tree draws it. */
+function cornerMark(source) {
+  const picture = svg("svg", { viewBox: "0 0 16 16", width: 16, height: 16, "aria-hidden": "true" });
+  const fill = CORNERS[source].endsWith("open") ? "none" : "currentColor";
+  picture.append(svg("circle", { cx: 9, cy: 9, r: 4.5, fill: LOOKS.d.colour }),
+    svg("rect", { x: 0.5, y: 0.5, width: 5, height: 5, fill, stroke: "currentColor" }));
+  return picture;
+}
+
+/** `sources` become visible in runs that have such nodes. */
+function legend(words, sources) {
   const item = (fate) => make("li", { class: "propd-fate" }, mark(fate), words.fates[fate]);
-  return make("ul", { class: "propd-legend" }, ...["r", "a", "b", "x", "p"].map(item),
+  return make("ul", { class: "propd-legend" }, ...["r", "a", "b", "x", "p"].map(item), ...sources,
     make("li", {}, words.legend_size), make("li", {}, words.legend_space));
 }
 
@@ -99,6 +109,7 @@ export function build(words, on) {
   p.prompt = make("p", { class: "propd-prompt" });
   p.text = make("div", { class: "propd-text", role: "region", "aria-label": words.text, tabindex: 0, onclick: on.word });
   p.caption = make("p", { class: "propd-caption", "aria-live": "polite" });
+  p.guesses = make("p", { class: "propd-guesses", hidden: true });
   p.phases = make("div", { class: "propd-phases", role: "group", "aria-label": words.phase },
     ...PHASES.map((name) => make("button", { type: "button", "data-phase": name, onclick: () => on.phase(name) }, words["phase_" + name])));
   p.tree = make("div", { class: "propd-tree" });
@@ -110,6 +121,8 @@ export function build(words, on) {
   p.table = make("details", { class: "propd-table", ontoggle: on.table }, make("summary", {}, words.table),
     make("div", { class: "propd-table-box", tabindex: 0, role: "region", "aria-label": words.table }));
   const badge = (name) => make("span", { class: "propd-badge " + name }, words[name]);
+  p.sources = Object.keys(CORNERS).map((source) =>
+    make("li", { class: "propd-fate", "data-source": source, hidden: true }, cornerMark(source), words.sources[source]));
   p.root = make("div", { class: "propd-player", tabindex: 0, role: "group", "aria-label": words.tree, onkeydown: on.key },
     make("div", { class: "propd-top" }, make("div", { class: "propd-which" }, p.runs, p.status), p.metrics),
     make("div", { class: "propd-text-box" }, p.prompt, p.text,
@@ -117,7 +130,7 @@ export function build(words, on) {
     p.bar,
     make("div", { class: "propd-stage" },
       make("div", { class: "propd-main" },
-        make("div", { class: "propd-caption-line" }, p.caption, p.phases), p.treeBox, legend(words)),
+        make("div", { class: "propd-caption-line" }, p.caption, p.phases), p.guesses, p.treeBox, legend(words, p.sources)),
       p.card,
       make("section", { class: "propd-decision", "aria-label": words.size },
         make("h3", {}, words.size, " ", badge("estimated")), p.sizeText, p.size, p.times)),
@@ -171,6 +184,7 @@ export function drawCard(box, event, i, words) {
     make("div", { class: "propd-card-head" }, make("code", {}, visible(node.text) || "∅"),
       make("span", { class: "propd-fate" }, mark(node.fate), words.fates[node.fate])),
     make("p", { class: "propd-why" }, why(event, i, words)),
+    make("p", { class: "propd-by" }, guessedBy(event, i, words)),
     make("dl", {}, ...rows), hint);
 }
 
@@ -191,6 +205,6 @@ export function drawTimes(box, event, words) {
 export function drawTable(box, event, words) {
   const row = (cells, tag) => make("tr", {}, ...cells.map((cell) => make(tag, tag === "th" ? { scope: "col" } : {}, cell)));
   box.replaceChildren(make("table", {},
-    make("thead", {}, row(words.table_columns, "th")),
+    make("thead", {}, row(tableColumns(event, words), "th")),
     make("tbody", {}, ...tableRows(event, words).map((cells) => row(cells, "td")))));
 }

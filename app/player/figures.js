@@ -1,5 +1,5 @@
 // Plotly figures as pure functions of an event: same event and options, same figure.
-import { middle, nodesOf, say, stepMilliseconds, visible } from "./words.js";
+import { hasSources, middle, nodesOf, say, stepMilliseconds, visible } from "./words.js";
 
 /** Okabe-Ito colours; a shape and a line style say the same to those who see no colour. */
 export const LOOKS = {
@@ -10,6 +10,8 @@ export const LOOKS = {
   p: { colour: "#E69F00", symbol: "circle-open", line: "dash", edge: 1 },
   d: { colour: "#8a8f98", symbol: "circle", line: "solid", edge: 1 },
 };
+/** A small square at the corner of a node that the text guessed: full, or hollow if a head did too. */
+export const CORNERS = { t: "square", b: "square-open" };
 export const PHASES = ["drafted", "pruned", "judged"];
 export const CONFIG = {
   displayModeBar: false, showSendToCloud: false, displaylogo: false, responsive: false,
@@ -17,6 +19,8 @@ export const CONFIG = {
 };
 const LETTER = 7.3; // width of one letter of the 12 px monospace labels
 const MARK = 9; // room for half a marker
+const ROOMY = 112; // a column this wide shows most tokens whole
+const LETTERS = 14; // of a label at most where columns are not roomy
 
 /** Escape for plotly's pseudo-HTML: a token may hold markup. */
 export function plotlyText(text) {
@@ -72,27 +76,63 @@ export function eventAt(event, phase) {
   return { ...event, nodes: { ...known, fate }, bonus: undefined, accepted: [] };
 }
 
+/**
+ * Where the column of each depth begins and how long its labels may be: even columns where these
+ * are roomy; in a deep tree each as wide as its longest label, and the page scrolls.
+ */
+function columns(nodes, width, depth) {
+  const count = depth + 1;
+  const even = Math.min(184, (width - 16) / count);
+  if (even >= ROOMY) {
+    const letters = Math.floor((even - 2 * MARK - 8 - Math.max(20, 0.26 * even)) / LETTER);
+    return { starts: Array.from({ length: count }, (_, d) => 14 + d * even), end: 16 + even * count, letters };
+  }
+  const longest = Array(count).fill(1), gaps = Array(count).fill(16), parents = new Set();
+  for (const { depth: d, text, parent } of nodes) {
+    longest[d] = Math.max(longest[d], Math.min(LETTERS, Array.from(visible(text)).length));
+    if (parents.has(parent)) gaps[d - 1] = 36; // a fan of edges needs room, a chain does not
+    parents.add(parent);
+  }
+  const widths = longest.map((letters, d) => 2 * MARK + 8 + letters * LETTER + gaps[d]);
+  const spare = Math.max(0, width - 16 - widths.reduce((sum, wide) => sum + wide, 0)) / count;
+  const starts = [14];
+  for (const wide of widths) starts.push(starts[starts.length - 1] + wide + spare);
+  return { starts, end: 2 + starts[count], letters: LETTERS };
+}
+
+/** Letters that fit under each node without meeting its neighbours or the edge of the picture. */
+function roomBelow(points, width) {
+  const letters = points.map(() => LETTERS);
+  const limit = (i, room) => { letters[i] = Math.min(letters[i], Math.max(1, Math.floor((room - 4) / LETTER))); };
+  const order = points.map((_, i) => i).sort((a, b) => points[a].y - points[b].y || points[a].x - points[b].x);
+  order.forEach((i, k) => {
+    limit(i, 2 * Math.min(points[i].x, width - points[i].x));
+    const next = order[k + 1];
+    if (next === undefined || points[next].y !== points[i].y) return;
+    for (const side of [i, next]) limit(side, points[next].x - points[i].x);
+  });
+  return letters;
+}
+
 /** Pixels of every node, for a tree that grows to the right (wide) or down (narrow). */
 function places(nodes, { width, height, vertical }) {
   const { rows, leaves, depth } = layoutTree(nodes, vertical);
   if (vertical) {
     const unit = Math.max(46, Math.min(76, (width - 8) / leaves));
-    const spread = Math.max(width, leaves * unit + 8);
+    const spread = Math.max(width, leaves * unit + 40);
     const left = (spread - leaves * unit) / 2;
     const fall = Math.max(54, Math.min(84, (height - 64) / depth));
-    return {
-      points: nodes.map((node, i) => ({ x: left + (rows[i] + 0.5) * unit, y: 20 + node.depth * fall })),
-      width: spread, height: Math.max(height, 20 + depth * fall + 40), letters: Math.floor((unit - 4) / LETTER),
-    };
+    const points = nodes.map((node, i) => ({ x: left + (rows[i] + 0.5) * unit, y: 20 + node.depth * fall }));
+    const letters = roomBelow(points, spread);
+    return { points, width: spread, height: Math.max(height, 20 + depth * fall + 40), letters };
   }
   const unit = Math.max(17, Math.min(34, (height - 12) / leaves));
   const tall = Math.max(height, leaves * unit + 12);
-  const column = Math.max(72, Math.min(184, (width - 16) / (depth + 1)));
+  const { starts, end, letters } = columns(nodes, width, depth);
   const top = (tall - leaves * unit) / 2;
   return {
-    points: nodes.map((node, i) => ({ x: 14 + node.depth * column, y: top + (rows[i] + 0.5) * unit })),
-    width: Math.max(width, 16 + column * (depth + 1)), height: tall,
-    letters: Math.floor((column - 2 * MARK - 8 - Math.max(20, 0.26 * column)) / LETTER),
+    points: nodes.map((node, i) => ({ x: starts[node.depth], y: top + (rows[i] + 0.5) * unit })),
+    width: Math.max(width, end), height: tall, letters: nodes.map(() => letters),
   };
 }
 
@@ -130,10 +170,34 @@ function edgeTraces(nodes, fates, points, labels, options) {
   return ["d", "p", "x", "b", "a"].filter((fate) => fate in traces).map((fate) => traces[fate]);
 }
 
+/** Whether a node is part of the text. */
+function isKept(fate) {
+  return "rab".includes(fate);
+}
+
+/** Diameter of a node's marker. */
+function sizeOf(node, fate) {
+  return (isKept(fate) ? 12 : 7) + 5 * Math.sqrt(node.draft_probability ?? 0);
+}
+
+/** The corner marks of the nodes that the text guessed, on the side where no edge and no label is. */
+function cornerTrace(nodes, fates, points, options) {
+  const marked = nodes.map((_, i) => i).filter((i) => nodes[i].source in CORNERS && !"rb".includes(fates[i]));
+  const away = (i) => (sizeOf(nodes[i], fates[i]) / 2 + 5) * Math.SQRT1_2;
+  const ink = (i) => (isKept(fates[i]) || fates[i] === "d" ? options.ink : options.faint);
+  return {
+    type: "scatter", mode: "markers", hoverinfo: "skip", cliponaxis: false, uid: "corners",
+    x: marked.map((i) => points[i].x + (options.vertical ? 1 : -1) * away(i)), y: marked.map((i) => points[i].y - away(i)),
+    marker: {
+      symbol: marked.map((i) => CORNERS[nodes[i].source]), size: 5, opacity: 1,
+      color: marked.map(ink), line: { color: marked.map(ink), width: 1 },
+    },
+  };
+}
+
 function nodeTrace(nodes, fates, points, labels, options) {
   const seen = nodes.map((_, i) => i).filter((i) => fates[i] !== null);
-  const kept = (i) => "rab".includes(fates[i]);
-  const size = (i) => (kept(i) ? 12 : 7) + 5 * Math.sqrt(nodes[i].draft_probability ?? 0);
+  const kept = (i) => isKept(fates[i]);
   return {
     type: "scatter", mode: "markers+text", hoverinfo: "none", cliponaxis: false, uid: "nodes",
     x: seen.map((i) => points[i].x), y: seen.map((i) => points[i].y), customdata: seen,
@@ -145,7 +209,7 @@ function nodeTrace(nodes, fates, points, labels, options) {
       weight: seen.map((i) => (kept(i) ? 700 : 400)),
     },
     marker: {
-      symbol: seen.map((i) => LOOKS[fates[i]].symbol), size: seen.map(size), opacity: 1,
+      symbol: seen.map((i) => LOOKS[fates[i]].symbol), size: seen.map((i) => sizeOf(nodes[i], fates[i])), opacity: 1,
       color: seen.map((i) => colourOf(fates[i], options)),
       line: {
         color: seen.map((i) => (fates[i] === "a" ? options.ink : LOOKS[fates[i]].colour)),
@@ -166,7 +230,7 @@ export function treeFigure(event, options) {
   const nodes = nodesOf(event);
   const fates = nodes.map((node) => fateAt(node.fate, options.phase || "judged"));
   const { points, width, height, letters } = places(nodes, options);
-  const labels = nodes.map((node) => middle(visible(node.text), letters));
+  const labels = nodes.map((node, i) => middle(visible(node.text), letters[i]));
   const data = edgeTraces(nodes, fates, points, labels, options);
   const chosen = points[options.selected];
   if (chosen && fates[options.selected] !== null) {
@@ -175,6 +239,7 @@ export function treeFigure(event, options) {
       marker: { symbol: "circle-open", size: 25, color: options.ink, line: { width: 2 } },
     });
   }
+  if (hasSources(event)) data.push(cornerTrace(nodes, fates, points, options));
   data.push(nodeTrace(nodes, fates, points, labels, options));
   return {
     data, points,

@@ -2,7 +2,7 @@
 import { Charts, loadPlotly } from "./charts.js";
 import { appendText, build, drawCard, drawMetrics, drawTable, drawTimes, icon, make, markText } from "./dom.js";
 import { eventAt, PHASES } from "./figures.js";
-import { caption, openingStep, runStats, say, statusLine, stepMilliseconds } from "./words.js";
+import { caption, guesses, hasSource, openingStep, runStats, say, statusLine, stepMilliseconds } from "./words.js";
 
 const STEP_MS = 1500; // at speed 1: time to read the caption and follow the three phases
 const SHORTEST_PHASED_MS = 700; // a faster step shows its end only
@@ -21,7 +21,7 @@ export class Player {
       pick: (i) => { this.pinned = this.pinned === i ? null : i; this.render(); },
     });
     this.chips();
-    new ResizeObserver(() => this.render()).observe(this.parts.treeBox);
+    new ResizeObserver(() => { this.fresh = true; this.render(); }).observe(this.parts.treeBox);
     new MutationObserver(() => this.render()).observe(document.body, { attributeFilter: ["class"] });
     this.drawCard();
   }
@@ -270,7 +270,8 @@ export class Player {
     parts.caption.setAttribute("aria-live", this.playing || this.follow ? "off" : "polite");
     if (parts.caption.textContent !== said) parts.caption.textContent = said;
     for (const item of parts.phases.children) item.setAttribute("aria-pressed", String(item.dataset.phase === this.phase));
-    parts.treeBox.setAttribute("aria-label", say(words.tree_help, { caption: said }));
+    const by = this.drawSources(event);
+    parts.treeBox.setAttribute("aria-label", say(words.tree_help, { caption: `${said} ${by}`.trim() }));
     this.charts.draw(event, this.phase, this.pinned, this.fresh);
     this.fresh = false;
     // Following a live run, the page must not take the processor from the model on the same machine.
@@ -283,12 +284,21 @@ export class Player {
     this.drawCard();
     if (parts.table.open) drawTable(parts.table.lastElementChild, event, words);
   }
+
+  /** Who guessed: told in runs in which the text did too, in all their steps, so that nothing jumps. */
+  drawSources(event) {
+    const { guesses: line, sources } = this.parts;
+    for (const item of sources) item.hidden = !this.run.events.some((one) => hasSource(one, item.dataset.source));
+    line.hidden = sources.every((item) => item.hidden);
+    line.textContent = line.hidden ? "" : guesses(event, this.words);
+    return line.textContent;
+  }
 }
 
 /** Called by the page: `props` and `watch` are Gradio's (js_on_load of gr.HTML). */
 export function mount(element, props, watch, base) {
   const player = new Player(element.querySelector(".propd-host"), { words: props.words, traces: props.traces, base });
-  loadPlotly(base + props.plotly).then(() => player.render());
+  loadPlotly(base + props.plotly).then(() => { player.fresh = true; player.render(); });
   if (props.traces.length) player.open(props.traces[0]);
   watch("value", () => player.receive(props.value));
   window.addEventListener("propd-asked", () => player.asked());

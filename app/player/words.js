@@ -45,7 +45,7 @@ export function nodeAt(event, i) {
   const row = bonus ? 0 : i;
   const node = { index: i };
   for (const name of Object.keys(columns)) node[name] = columns[name][row];
-  return { text: "", choice_text: "", ...node };
+  return { text: "", choice_text: "", source: "h", ...node };
 }
 
 /** All nodes of the event, the bonus last. */
@@ -61,6 +61,21 @@ export function counts(event) {
   return { drafted, pruned, verified: drafted - pruned, accepted: event.accepted.length };
 }
 
+/** Whether the text had a part in the guesses of a step; a file names no sources otherwise. */
+export function hasSources(event) {
+  return event.nodes.source !== undefined;
+}
+
+/** Whether a step has a node of this source, "t" or "b". */
+export function hasSource(event, source) {
+  return hasSources(event) && event.nodes.source.includes(source);
+}
+
+/** Whether node i was guessed at all: the root and the bonus are the model's own. */
+function isGuess(node) {
+  return node.fate !== "r" && node.fate !== "b";
+}
+
 /** The step in one line of real numbers. */
 export function caption(event, words) {
   const n = { ...counts(event), layer: event.prune_layer };
@@ -71,6 +86,15 @@ export function caption(event, words) {
   if (event.prune_layer !== undefined) parts.push(say(words.caption_pruned, n));
   parts.push(say(words.caption_verified, n), say(words.caption_accepted, n));
   return parts.join(", ") + (event.bonus ? words.caption_bonus : "") + "." + end;
+}
+
+/** Who guessed how many of the drafted nodes; "" where none were drafted. */
+export function guesses(event, words) {
+  const { drafted } = counts(event);
+  const sources = hasSources(event) ? event.nodes.source.slice(1) : "h".repeat(drafted);
+  const parts = ["h", "t", "b"].filter((source) => sources.includes(source))
+    .map((source) => say(words.guesses_by[source], { count: sources.split(source).length - 1 }));
+  return parts.length ? say(words.guesses, { parts: parts.join(", ") }) : "";
 }
 
 function whyPruned(event, node, nodes, words) {
@@ -114,6 +138,13 @@ export function why(event, i, words) {
   return { d: words.why_drafted, a: words.why_accepted, b: words.why_bonus }[node.fate];
 }
 
+/** Who guessed a node, in one sentence; "" where the text had no part in the step. */
+export function guessedBy(event, i, words) {
+  const node = nodeAt(event, i);
+  if (!hasSources(event) || !isGuess(node)) return "";
+  return say(words.guessed_by[node.source], { head: node.depth });
+}
+
 /** The text of a step by token: [{text, kind}], kind "accepted", "bonus" or "prefill". */
 export function pieces(event) {
   const own = event.kind === "prefill" ? "prefill" : "bonus";
@@ -146,8 +177,10 @@ export function stepMilliseconds(event) {
 export function facts(event, i, words) {
   const node = nodeAt(event, i);
   const rows = [[words.card_id, node.token_id]];
-  if (node.fate !== "r" && node.fate !== "b") {
-    rows.push([words.card_place, say(words.card_place_value, { head: node.depth, rank: node.rank + 1 })]);
+  if (isGuess(node)) {
+    // Beside guesses of the text a rank is no longer one in the list of a head.
+    const place = { head: node.depth, rank: node.rank + 1 };
+    rows.push(hasSources(event) ? [words.card_rank, place.rank] : [words.card_place, say(words.card_place_value, place)]);
     rows.push([words.card_draft, chance(node.draft_probability)]);
     rows.push([`${words.card_value} (${words.estimated})`, chance(node.value)]);
   }
@@ -162,12 +195,19 @@ export function facts(event, i, words) {
   return rows.filter(([, value]) => value !== null);
 }
 
+/** The headings of `tableRows`. */
+export function tableColumns(event, words) {
+  return hasSources(event) ? words.table_columns_sources : words.table_columns;
+}
+
 /** The step as rows of text, the equal of the picture for those who do not see it. */
 export function tableRows(event, words) {
   const blank = (value) => (value === null || value === undefined ? "" : String(value));
+  const source = (node) => (isGuess(node) ? say(words.table_source[node.source], { head: node.depth }) : "");
   return nodesOf(event).map((node, i) => [
-    String(i), visible(node.text), i ? String(node.parent) : "", i ? String(node.depth) : "",
-    i ? String(node.rank + 1) : "", blank(chance(node.draft_probability)),
+    String(i), visible(node.text), i ? String(node.parent) : "",
+    ...(hasSources(event) ? [i ? String(node.depth) : "", source(node)] : [isGuess(node) ? String(node.depth) : ""]),
+    isGuess(node) ? String(node.rank + 1) : "", blank(chance(node.draft_probability)),
     node.early_rank === null || node.early_rank === undefined ? "" : String(node.early_rank + 1),
     blank(chance(node.early_probability)), blank(chance(node.final_probability)),
     words.fates[node.fate], why(event, i, words),
@@ -186,6 +226,7 @@ export function statusLine({ run, newest, queued }, words) {
   if (queued) return words.live_waiting;
   if (newest && newest.state === "loading") return say(words.live_loading, { stage: newest.stage });
   if (!run) return words.nothing_yet;
-  if (run.live) return words["live_" + run.state] || "";
-  return say(words.recorded, { machine: run.header.machine, date: run.header.recorded });
+  const { machine, recorded, heads } = run.header;
+  const origin = run.live ? words["live_" + run.state] || "" : say(words.recorded, { machine, date: recorded });
+  return heads && heads.early === "logit lens" ? `${origin}. ${words.logit_lens}` : origin;
 }

@@ -6,6 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -51,6 +52,16 @@ def test_a_bad_request_fails_with_the_engines_sentence(room: EngineRoom) -> None
     assert next(messages)["phase"] == "failed"
     with pytest.raises(ProPDError, match="prompt is empty"):
         next(messages)
+
+
+def test_a_model_without_heads_runs_what_needs_none_and_refuses_the_rest(tiny_folder: Path) -> None:
+    room = EngineRoom("tiny")
+    room.engine = propd.load(str(tiny_folder))
+    room.done.set()
+    for method in room.methods():
+        assert list(answer(room, "abc", method.name, 8))[-1]["phase"] == "done"
+    with pytest.raises(ProPDError, match="this model has none; use lookup"):
+        list(answer(room, "abc", "medusa", 8))
 
 
 def test_the_token_limit_holds_for_scripts_too(room: EngineRoom) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from pathlib import Path
 
 import propd
 from app import settings, strings
 from app.runs import EngineRoom
-from app.ui import build, recorded_runs
+from app.ui import about, build, choices, offer, recorded_runs
+from propd.methods import METHODS
 from propd.trace import Header, Trace, save
 
 
@@ -48,6 +50,26 @@ def test_a_model_runs_for_one_visitor_at_a_time(room: EngineRoom) -> None:
     config = build(room).get_config_file()
     names = [d["api_name"] for d in config["dependencies"] if d["api_visibility"] == "public"]
     assert names == ["generate"]
+
+
+def test_the_known_methods_come_first_and_none_is_missing(room: EngineRoom) -> None:
+    names = [name for _, name in choices(room)]
+    assert names[:6] == ["propd", "propd-paper", "medusa", "bpd", "lookup", "autoregressive"]
+    assert sorted(names) == sorted(METHODS)
+    assert all(METHODS[name].description in about(name) for name in names)
+
+
+def test_a_model_without_heads_is_offered_what_it_can_run(
+    room: EngineRoom,
+) -> None:
+    """The page may have opened with all methods, before anything was known of the model."""
+    assert "choices" not in offer(room, "medusa")
+    room.engine = copy.copy(room.engine)
+    room.engine.heads = None
+    names = [name for _, name in choices(room)]
+    assert names == ["lookup", "autoregressive"]
+    assert offer(room, "propd")["value"] == "lookup"
+    assert offer(room, "autoregressive")["value"] == "autoregressive"
 
 
 def test_recorded_runs_are_offered_and_broken_files_left_out(

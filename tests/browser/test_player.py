@@ -128,6 +128,26 @@ def test_a_recorded_run_is_there_and_can_be_stepped_through(page: Any) -> None:
     page.wait_for_function("propdPlayer.step === 3")
 
 
+def test_the_page_says_who_guessed_and_what_a_method_is(page: Any) -> None:
+    """The legend names the text's mark where a run has it; the card of such a node says so."""
+    mixed = "propdPlayer.run.events.findIndex((e) => (e.nodes.source || '').includes('t'))"
+    step = page.evaluate(mixed)
+    assert step > 0
+    node = page.evaluate(f"propdPlayer.run.events[{step}].nodes.source.indexOf('t')")
+    page.evaluate(f"propdPlayer.go({step}); propdPlayer.point({node})")
+    page.locator(".propd-by", has_text="Guessed by the text").wait_for()
+    assert page.locator('.propd-legend [data-source="t"]').is_visible()
+    assert "by the text" in page.locator(".propd-guesses").inner_text()
+    page.evaluate(
+        "propdPlayer.run.events.forEach((e) => { delete e.nodes.source; }); propdPlayer.render()"
+    )
+    page.locator('.propd-legend [data-source="t"]').wait_for(state="hidden")
+    assert not page.locator(".propd-guesses").is_visible()
+    page.get_by_label("Method").click()
+    page.get_by_role("option", name="Prompt lookup").click()
+    page.locator("#method-about", has_text="No heads").wait_for()
+
+
 def test_playback_plays_and_pauses(page: Any) -> None:
     page.get_by_role("button", name="First step").click()
     page.locator(".propd-speed").select_option("4")

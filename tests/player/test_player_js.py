@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
 import subprocess
@@ -226,3 +227,100 @@ def test_a_card_does_not_tell_the_end_of_the_story() -> None:
         ["rddpp", "Proposed; not judged yet.", False],
         ["raxpp", kept, True],
     ]
+
+
+MIXED = {**SMALL, "nodes": {**SMALL["nodes"], "source": "hhtbt"}}
+
+
+def test_a_step_tells_who_guessed() -> None:
+    script = """return [W.guesses(event, words),
+      W.nodesOf(event).map((_, i) => W.guessedBy(event, i, words)), W.facts(event, 2, words)[1]];"""
+    line, sentences, rank = run(script, event=MIXED)
+    assert line == "Guessed: 1 by heads, 2 by the text, 1 by both."
+    assert sentences == [
+        "",
+        "Guessed by draft head 1.",
+        "Guessed by the text: this followed the same words earlier.",
+        "Guessed by draft head 2, and by the text: this followed the same words earlier.",
+        "Guessed by the text: this followed the same words earlier.",
+        "",
+    ]
+    assert rank == ["rank among the guesses here", 2]
+
+
+def test_a_run_of_heads_alone_looks_as_it_did() -> None:
+    script = """return [W.guessedBy(event, 2, words), W.facts(event, 2, words)[1],
+      W.tableColumns(event, words), draw(event).data.some((trace) => trace.uid === "corners")];"""
+    sentence, place, columns, corners = run(script, event=SMALL)
+    assert (sentence, place, corners) == ("", ["head, rank", "head 1, rank 2"], False)
+    assert columns == strings.PLAYER["table_columns"]
+
+
+@pytest.mark.parametrize("event", [SMALL, MIXED], ids=["heads", "mixed"])
+def test_the_table_has_a_heading_for_every_cell(event: dict[str, Any]) -> None:
+    """And the bonus, which nobody guessed, has no head and no rank."""
+    script = "return [W.tableColumns(event, words), ...W.tableRows(event, words)];"
+    columns, *rows = run(script, event=event)
+    assert {len(row) for row in rows} == {len(columns)}
+    told = [dict(zip(columns, row, strict=True)) for row in rows]
+    guesser = "head" if event is SMALL else "guessed by"
+    shown = [row[guesser] for row in told]
+    assert shown[1:] == (
+        ["1", "1", "2", "3", ""]
+        if event is SMALL
+        else ["head 1", "text", "head 2, text", "text", ""]
+    )
+    assert told[-1]["rank"] == ""
+
+
+def test_what_the_text_guessed_has_a_mark_of_its_own_shape() -> None:
+    """In every phase, beside the mark of the fate, full or hollow: no colour is needed."""
+    script = """return F.PHASES.map((phase) => {
+      const { data, points } = draw(event, { phase });
+      const corners = data.find((trace) => trace.uid === "corners");
+      const left = corners.x.map((x, k) => x < points[k + 2].x);
+      return [corners.marker.symbol, left, data[data.length - 1].uid];
+    });"""
+    told = [["square", "square-open", "square"], [True, True, True], "nodes"]
+    assert run(script, event=MIXED) == [told, told, told]
+
+
+def test_a_deep_step_shows_its_words_whole() -> None:
+    """Twelve levels: no label meets its neighbour, and none is cut but among many on a phone."""
+    chain = [-1, *range(12)]  # and two more guesses at its first four places
+    parents = [*chain, *(place for place in range(4) for _ in range(2))]
+    depths = [0]
+    for parent in parents[1:]:
+        depths.append(depths[parent] + 1)
+    nodes = {
+        "fate": "r" + "a" * 12 + "x" * 8,
+        "parent": parents,
+        "depth": depths,
+        "value": [0.9**depth for depth in depths[:13]] + [0.01] * 8,
+        "text": [" council"] * 13 + [" new"] * 8,
+    }
+    event = {"nodes": nodes, "accepted": [], "token_ids": []}
+    script = """
+      const { data, points, layout } = draw(event, { width, vertical: width < 560 });
+      return [points, data[data.length - 1].text, layout.width];"""
+    for width in (810, 300):
+        points, labels, wide = run(script, event=event, width=width)
+        bushy = range(1, 5) if width < 560 else ()
+        whole = ["␣council"] * 13 + ["␣new"] * 8
+        assert all(labels[i] == whole[i] for i in range(21) if i not in bushy)
+        before, after = (3.65, 3.65) if width < 560 else (0, 7.3)  # below the node or behind it
+        ends = sorted(
+            (point["y"], point["x"] - before * len(label), point["x"] + after * len(label))
+            for point, label in zip(points, labels, strict=True)
+        )
+        assert min(start for _, start, _ in ends) >= 0 and max(end for *_, end in ends) <= wide
+        for (line, _, end), (other, start, _) in itertools.pairwise(ends):
+            assert line != other or end <= start
+
+
+def test_a_run_without_a_trained_early_head_says_so() -> None:
+    script = """return [{early: "logit lens"}, {early: "trained"}, undefined].map((heads) =>
+      W.statusLine({ run: { live: true, state: "done", header: { heads } } }, words));"""
+    done = "Live run, finished"
+    lens = f"{done}. Early pruning looks through the model's own LM head (logit lens)."
+    assert run(script) == [lens, done, done]
