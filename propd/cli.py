@@ -1,6 +1,6 @@
 """The command line, `python -m propd COMMAND`: its commands and their options.
 
-What the commands do is in `propd.commands`. Heavy modules are imported by the command that needs
+What the commands do is in `propd.commands` and `propd.measure_commands`. Heavy modules are imported by the command that needs
 them, so that help and errors come at once.
 """
 
@@ -10,7 +10,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from propd import commands
+from propd import commands, measure_commands
 from propd.config_options import METHOD_NAMES, PEERS, text_options, tree_options
 from propd.errors import ProPDError
 from propd.models.registry import DEFAULT_MODEL
@@ -117,7 +117,7 @@ def _bench_parser(parser: argparse.ArgumentParser) -> None:
     _prompt_options(parser, limit=8)
     add("--out", type=Path, metavar="DIR", help="write results.json, table.md and plots.html there")
     _model_options(parser)
-    parser.set_defaults(run=commands.bench)
+    parser.set_defaults(run=measure_commands.bench)
 
 
 def _throughput_parser(parser: argparse.ArgumentParser) -> None:
@@ -125,7 +125,7 @@ def _throughput_parser(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rows", type=int, default=16, metavar="B", help="decoded together")
     parser.add_argument("--rounds", type=int, default=3, metavar="R", help="(%(default)s)")
     _model_options(parser)
-    parser.set_defaults(run=commands.throughput)
+    parser.set_defaults(run=measure_commands.throughput)
 
 
 def _accuracy_parser(parser: argparse.ArgumentParser) -> None:
@@ -133,7 +133,7 @@ def _accuracy_parser(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rows", type=int, default=8, metavar="B", help="texts written together")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     _model_options(parser)
-    parser.set_defaults(run=commands.accuracy)
+    parser.set_defaults(run=measure_commands.accuracy)
 
 
 def _sizes_parser(parser: argparse.ArgumentParser) -> None:
@@ -154,7 +154,7 @@ def _sizes_parser(parser: argparse.ArgumentParser) -> None:
     tree_options(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     _model_options(parser)
-    parser.set_defaults(run=commands.sizes)
+    parser.set_defaults(run=measure_commands.sizes)
 
 
 def _costs_parser(parser: argparse.ArgumentParser) -> None:
@@ -165,7 +165,7 @@ def _costs_parser(parser: argparse.ArgumentParser) -> None:
         "--rows", type=int, default=1, metavar="N", help="sequences at once (default: %(default)s)"
     )
     _model_options(parser)
-    parser.set_defaults(run=commands.costs)
+    parser.set_defaults(run=measure_commands.costs)
 
 
 def _lossless_parser(parser: argparse.ArgumentParser) -> None:
@@ -181,7 +181,7 @@ def _lossless_parser(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     _model_options(parser)
-    parser.set_defaults(run=commands.verify_lossless)
+    parser.set_defaults(run=measure_commands.verify_lossless)
 
 
 def _distill_parser(parser: argparse.ArgumentParser) -> None:

@@ -8,15 +8,15 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from dataclasses import fields, replace
+from dataclasses import fields
 from typing import TYPE_CHECKING
 
-from propd.config_options import config_of, split, whole_numbers
+from propd.config_options import config_of
 from propd.core import RunStats
 from propd.errors import InvalidRequest
+from propd.command_door import load_engine, report
 
 if TYPE_CHECKING:
-    from propd.benchmark.lossless import LosslessReport
     from propd.core import StepEvent
     from propd.engine import Engine
 
@@ -33,7 +33,7 @@ def generate(options: argparse.Namespace) -> int:
     check_prompt(options.prompt)
     if options.trace:
         check_place(options.trace)
-    engine = _load(options)
+    engine = load_engine(options)
     events: list[StepEvent] = []
     for event in engine.stream(options.prompt, config):
         events.append(event)
@@ -44,134 +44,8 @@ def generate(options: argparse.Namespace) -> int:
     _tell_run(options, engine, events)
     if options.trace:
         write_run(options.trace, engine.describe(), options.prompt, config, events)
-        _report(f"recorded in {options.trace}")
+        report(f"recorded in {options.trace}")
     return 0
-
-
-def bench(options: argparse.Namespace) -> int:
-    """Methods and peers side by side."""
-    from propd.benchmark.plan import plan_of
-
-    plan = plan_of(options)
-    from propd.benchmark import command
-    from propd.models.sources import resolve
-
-    engine = _load(options)
-    print(command.bench(engine, plan, resolve(options.model).path, options.out, _report))
-    return 0
-
-
-def accuracy(options: argparse.Namespace) -> int:
-    """How often the guesses are right, and how far trees of them go."""
-    from propd.benchmark.prompts import read_tagged
-    from propd.requests import check_config, check_rows
-
-    check_config(config_of(options))
-    check_rows(options.rows)
-    prompts = read_tagged(options.prompts, options.limit)
-    from propd.benchmark.accuracy import accuracy_json, accuracy_table, measure
-
-    engine, tokens = _load(options), options.max_new_tokens
-    results = measure(engine, prompts, tokens, options.rows, _report)
-    print(accuracy_json(engine, tokens, results) if options.json else accuracy_table(results))
-    return 0
-
-
-def throughput(options: argparse.Namespace) -> int:
-    """A pile of prompts, by this engine and by transformers.generate."""
-    from propd.benchmark.prompts import read_prompts
-    from propd.requests import check_config, check_rows
-
-    check_config(config_of(options))
-    check_rows(options.rows)
-    if options.rounds < 1:
-        raise InvalidRequest(f"The rounds are {options.rounds}; there must be at least 1.")
-    prompts = read_prompts(options.prompts, options.limit)
-    from propd.benchmark.throughput import compare_throughput, throughput_json
-    from propd.models.sources import resolve
-
-    engine, tokens = _load(options), options.max_new_tokens
-    folder = resolve(options.model).path
-    rounds = compare_throughput(
-        engine, folder, prompts, options.rows, tokens, options.rounds, _report
-    )
-    print(json.dumps(throughput_json(engine, options.rows, tokens, len(prompts), rounds)))
-    return 0
-
-
-def sizes(options: argparse.Namespace) -> int:
-    """Fixed tree sizes and the dynamic one side by side."""
-    from propd.benchmark.prompts import read_prompts
-    from propd.requests import check_config, check_rows
-
-    config, batches = config_of(options), whole_numbers(options.batch_sizes)
-    check_config(config)
-    for rows in batches:
-        check_rows(rows)
-    if options.rounds < 1:
-        raise InvalidRequest(f"The rounds are {options.rounds}; there must be at least 1.")
-    prompts = read_prompts(options.prompts, options.limit)
-    from propd.benchmark.sizes import UselessHeads, compare_sizes, sizes_json, sizes_table
-
-    engine = _load(options)
-    if options.useless_heads and engine.heads is not None:
-        engine = engine.with_heads(UselessHeads(engine.heads, engine.backbone.vocabulary_size))
-    results = []
-    for rows in batches:
-        results += compare_sizes(engine, prompts, rows, config, options.rounds, _report)
-    if options.json:
-        print(json.dumps(sizes_json(engine, config, options.rounds, results)))
-    else:
-        print(sizes_table(results))
-    return 0
-
-
-def costs(options: argparse.Namespace) -> int:
-    """Measure what the segments of a step cost, and keep it in a file."""
-    from propd.planning.cost_file import costs_table, save_costs
-    from propd.recording import check_place
-    from propd.requests import check_rows
-
-    check_rows(options.rows)
-    check_place(options.out)
-    engine = _load(options)
-    _report("measuring")
-    table = engine.measure_costs(options.rows)
-    save_costs(table, options.out, engine.describe())
-    print(costs_table(table))
-    _report(f"recorded in {options.out}")
-    return 0
-
-
-def verify_lossless(options: argparse.Namespace) -> int:
-    """Every method and batch size against plain decoding; code 1 if a text differs."""
-    from propd.benchmark.prompts import read_prompts
-    from propd.recording import check_place
-    from propd.requests import check_config, check_rows
-
-    config, batches = config_of(options), whole_numbers(options.batch_sizes)
-    methods = split(options.methods)
-    for method in methods:
-        check_config(replace(config, method=method))
-    for size in batches:
-        check_rows(size)
-    if options.checkpoint:
-        check_place(options.checkpoint)
-    prompts = read_prompts(options.prompts, options.limit)
-    from propd.benchmark import lossless
-
-    report = lossless.verify_lossless(
-        _load(options),
-        prompts,
-        methods,
-        batches,
-        options.max_new_tokens,
-        _report,
-        config=config,
-        checkpoint=options.checkpoint,
-    )
-    _tell_lossless(report, options.json)
-    return 1 if report.different else 0
 
 
 def distill(options: argparse.Namespace) -> int:
@@ -195,7 +69,7 @@ def distill(options: argparse.Namespace) -> int:
     texts = Texts.load(options.texts) if options.texts else None
     from tqdm import tqdm
 
-    engine = _load(options)
+    engine = load_engine(options)
     # of all tokens it writes, those of invented instructions too; shards tell the answers' tokens
     with tqdm(unit="token", unit_scale=True, desc="writing") as bar:
         distill(engine, options.out, plan, bar.write, texts, bar.update)
@@ -210,7 +84,7 @@ def train(options: argparse.Namespace) -> int:
     from propd.training.train import TrainingPlan
 
     dtype = "float32" if resolve_device(options.device).type == "cpu" else "auto"
-    engine = load(options.model, dtype=dtype, device=options.device, report=_report)
+    engine = load(options.model, dtype=dtype, device=options.device, report=report)
     plan = TrainingPlan(
         epochs=options.epochs,
         batch=options.batch,
@@ -228,7 +102,7 @@ def train(options: argparse.Namespace) -> int:
         options.out,
         cache,
         plan,
-        _report,
+        report,
         options.precision,
     )
     return 0
@@ -280,29 +154,3 @@ def _summary(method: str, stats: RunStats) -> str:
         f"{stats.tokens_per_second:.1f} tokens/s, {stats.tokens_per_pass:.2f} tokens per pass; "
         f"{stats.drafted} drafted, {stats.pruned} pruned, {stats.verified} verified]"
     )
-
-
-def _tell_lossless(report: LosslessReport, as_json: bool) -> None:
-    if as_json:
-        print(json.dumps(report.to_json()))
-        return
-    print(", ".join(f"{count} {name.replace('_', ' ')}" for name, count in report.counts().items()))
-    for difference in report.differences:
-        print(difference)
-
-
-def _load(options: argparse.Namespace) -> Engine:
-    from propd.engine import load
-
-    return load(
-        options.model,
-        heads=options.heads,
-        dtype=options.dtype,
-        device=options.device,
-        numerics=options.numerics,
-        report=_report,
-    )
-
-
-def _report(message: str) -> None:
-    print(f"… {message}", file=sys.stderr, flush=True)

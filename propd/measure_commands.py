@@ -1,0 +1,153 @@
+"""What the measuring commands of `propd.cli` do: benchmarks, costs, accuracy, losslessness.
+
+As in `propd.commands`, all that a user can get wrong is checked before the model is loaded.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from propd.config_options import config_of, split, whole_numbers
+from propd.errors import InvalidRequest
+from propd.command_door import load_engine, report
+
+if TYPE_CHECKING:
+    from propd.benchmark.lossless import LosslessReport
+
+
+def bench(options: argparse.Namespace) -> int:
+    """Methods and peers side by side."""
+    from propd.benchmark.plan import plan_of
+
+    plan = plan_of(options)
+    from propd.benchmark import command
+    from propd.models.sources import resolve
+
+    engine = load_engine(options)
+    print(command.bench(engine, plan, resolve(options.model).path, options.out, report))
+    return 0
+
+
+def accuracy(options: argparse.Namespace) -> int:
+    """How often the guesses are right, and how far trees of them go."""
+    from propd.benchmark.prompts import read_tagged
+    from propd.requests import check_config, check_rows
+
+    check_config(config_of(options))
+    check_rows(options.rows)
+    prompts = read_tagged(options.prompts, options.limit)
+    from propd.benchmark.accuracy import accuracy_json, accuracy_table, measure
+
+    engine, tokens = load_engine(options), options.max_new_tokens
+    results = measure(engine, prompts, tokens, options.rows, report)
+    print(accuracy_json(engine, tokens, results) if options.json else accuracy_table(results))
+    return 0
+
+
+def throughput(options: argparse.Namespace) -> int:
+    """A pile of prompts, by this engine and by transformers.generate."""
+    from propd.benchmark.prompts import read_prompts
+    from propd.requests import check_config, check_rows
+
+    check_config(config_of(options))
+    check_rows(options.rows)
+    if options.rounds < 1:
+        raise InvalidRequest(f"The rounds are {options.rounds}; there must be at least 1.")
+    prompts = read_prompts(options.prompts, options.limit)
+    from propd.benchmark.throughput import compare_throughput, throughput_json
+    from propd.models.sources import resolve
+
+    engine, tokens = load_engine(options), options.max_new_tokens
+    folder = resolve(options.model).path
+    rounds = compare_throughput(
+        engine, folder, prompts, options.rows, tokens, options.rounds, report
+    )
+    print(json.dumps(throughput_json(engine, options.rows, tokens, len(prompts), rounds)))
+    return 0
+
+
+def sizes(options: argparse.Namespace) -> int:
+    """Fixed tree sizes and the dynamic one side by side."""
+    from propd.benchmark.prompts import read_prompts
+    from propd.requests import check_config, check_rows
+
+    config, batches = config_of(options), whole_numbers(options.batch_sizes)
+    check_config(config)
+    for rows in batches:
+        check_rows(rows)
+    if options.rounds < 1:
+        raise InvalidRequest(f"The rounds are {options.rounds}; there must be at least 1.")
+    prompts = read_prompts(options.prompts, options.limit)
+    from propd.benchmark.sizes import UselessHeads, compare_sizes, sizes_json, sizes_table
+
+    engine = load_engine(options)
+    if options.useless_heads and engine.heads is not None:
+        engine = engine.with_heads(UselessHeads(engine.heads, engine.backbone.vocabulary_size))
+    results = []
+    for rows in batches:
+        results += compare_sizes(engine, prompts, rows, config, options.rounds, report)
+    if options.json:
+        print(json.dumps(sizes_json(engine, config, options.rounds, results)))
+    else:
+        print(sizes_table(results))
+    return 0
+
+
+def costs(options: argparse.Namespace) -> int:
+    """Measure what the segments of a step cost, and keep it in a file."""
+    from propd.planning.cost_file import costs_table, save_costs
+    from propd.recording import check_place
+    from propd.requests import check_rows
+
+    check_rows(options.rows)
+    check_place(options.out)
+    engine = load_engine(options)
+    report("measuring")
+    table = engine.measure_costs(options.rows)
+    save_costs(table, options.out, engine.describe())
+    print(costs_table(table))
+    report(f"recorded in {options.out}")
+    return 0
+
+
+def verify_lossless(options: argparse.Namespace) -> int:
+    """Every method and batch size against plain decoding; code 1 if a text differs."""
+    from propd.benchmark.prompts import read_prompts
+    from propd.recording import check_place
+    from propd.requests import check_config, check_rows
+
+    config, batches = config_of(options), whole_numbers(options.batch_sizes)
+    methods = split(options.methods)
+    for method in methods:
+        check_config(replace(config, method=method))
+    for size in batches:
+        check_rows(size)
+    if options.checkpoint:
+        check_place(options.checkpoint)
+    prompts = read_prompts(options.prompts, options.limit)
+    from propd.benchmark import lossless
+
+    found = lossless.verify_lossless(
+        load_engine(options),
+        prompts,
+        methods,
+        batches,
+        options.max_new_tokens,
+        report,
+        config=config,
+        checkpoint=options.checkpoint,
+    )
+    _tell_lossless(found, options.json)
+    return 1 if found.different else 0
+
+
+def _tell_lossless(found: LosslessReport, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(found.to_json()))
+        return
+    print(", ".join(f"{count} {name.replace('_', ' ')}" for name, count in found.counts().items()))
+    for difference in found.differences:
+        print(difference)
