@@ -1,7 +1,7 @@
 """The command line, `python -m propd COMMAND`: its commands and their options.
 
-What the commands do is in `propd.commands` and `propd.measure_commands`. Heavy modules are imported by the command that needs
-them, so that help and errors come at once.
+What the commands do is in `propd.commands` and `propd.measure_commands`. Heavy modules are imported
+by the command that needs them, so that help and errors come at once.
 """
 
 from __future__ import annotations

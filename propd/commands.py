@@ -11,10 +11,10 @@ import sys
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
+from propd.command_door import load_engine, report
 from propd.config_options import config_of
 from propd.core import RunStats
 from propd.errors import InvalidRequest
-from propd.command_door import load_engine, report
 
 if TYPE_CHECKING:
     from propd.core import StepEvent

@@ -10,9 +10,9 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from propd.command_door import load_engine, report
 from propd.config_options import config_of, split, whole_numbers
 from propd.errors import InvalidRequest
-from propd.command_door import load_engine, report
 
 if TYPE_CHECKING:
     from propd.benchmark.lossless import LosslessReport
