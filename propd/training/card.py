@@ -31,8 +31,8 @@ def write_card(folder: Path, config: HeadsConfig) -> None:
         f"- data: {facts.get('data')}; {facts.get('positions'):,} training positions",
         f"- {facts.get('steps'):,} steps of {facts.get('batch')} positions "
         f"({facts.get('tokens_seen'):,} seen), AdamW, learning rate {facts.get('learning_rate')}",
-        f"- {facts.get('machine')}, {facts.get('minutes')} minutes with the hidden states, "
-        f"{facts.get('date')}",
+        f"- {facts.get('machine')}, {facts.get('minutes')} minutes of training "
+        f"(the hidden states came before), {facts.get('date')}",
         f"- command: `{facts.get('command', 'python -m propd train')}`",
         *([f"- {facts['note']}"] if "note" in facts else []),
         "",
