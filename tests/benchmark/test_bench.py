@@ -123,8 +123,12 @@ def arguments(tiny_folder: Path, *more: str) -> list[str]:
 
 
 def test_a_real_run_writes_its_files(
-    tiny_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tiny_folder: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("sys.argv", ["propd", "bench", "--limit", "3"])  # as it was called
     prompts = tmp_path / "prompts.jsonl"
     told = [("maths", "1 + 1"), ("maths", "2 + 2"), ("words", "abcabc")]
     lines = [json.dumps({"category": name, "turns": [text]}) for name, text in told]
@@ -143,7 +147,8 @@ def test_a_real_run_writes_its_files(
     assert all(row["identical"] == row["prompts"] == 6 for row in body["results"])
     assert {row["category"] for row in body["categories"]} == {"maths", "words"}
     assert body["skipped"] == ["llama.cpp: no GGUF file was given (--gguf FILE)"]
-    assert body["repeats"] == 2 and body["dtype"] == "float32" and body["command"]
+    assert body["repeats"] == 2 and body["dtype"] == "float32"
+    assert body["command"] == "bench --limit 3"
 
 
 def test_a_stopped_run_keeps_what_was_finished(
