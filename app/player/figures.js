@@ -129,7 +129,8 @@ function places(nodes, { width, height, vertical }) {
   const unit = Math.max(17, Math.min(34, (height - 12) / leaves));
   const tall = Math.max(height, leaves * unit + 12);
   const { starts, end, letters } = columns(nodes, width, depth);
-  const top = (tall - leaves * unit) / 2;
+  // near the caption and not in the middle: the box is as tall as the largest tree of the run
+  const top = Math.min((tall - leaves * unit) / 2, 36);
   return {
     points: nodes.map((node, i) => ({ x: starts[node.depth], y: top + (rows[i] + 0.5) * unit })),
     width: Math.max(width, end), height: tall, letters: nodes.map(() => letters),
