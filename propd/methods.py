@@ -47,7 +47,7 @@ METHODS: dict[str, MethodSettings] = {
             "propd",
             "ProPD",
             "Tree of a size chosen in every step, guessed by heads and text; branches pruned after "
-            "a few layers, in steps that gain by it.",
+            "a few layers.",
             tree="dynamic",
             pruning=True,
             guesses="both",

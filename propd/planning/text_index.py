@@ -53,10 +53,9 @@ def _shares(found: list[int]) -> Mapping[int, float]:
     if len(found) == 1:
         return {found[0]: 1.0}
     shares: dict[int, float] = {}
-    weight = total = 1.0
+    weight, total = 1.0, 0.0
     for token in found[: -LATEST - 1 : -1]:
         shares[token] = shares.get(token, 0.0) + weight
         total += weight
         weight *= FADING
-    total -= 1.0
     return {token: share / total for token, share in shares.items()}
