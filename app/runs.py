@@ -12,7 +12,8 @@ from contextlib import closing
 from typing import Any
 
 import propd
-from app import settings, strings
+from app import settings
+from app.strings import page, watch
 from propd.core import DecodingConfig
 from propd.errors import InvalidRequest, ProPDError
 from propd.event_json import event_to_json
@@ -27,7 +28,7 @@ class EngineRoom:
 
     def __init__(self, model: str = settings.MODEL) -> None:
         self.model = model
-        self.stage = strings.LOADING_FIRST
+        self.stage = page.LOADING_FIRST
         self.engine: Any = None
         self.reason = ""
         self.began = time.monotonic()
@@ -41,7 +42,7 @@ class EngineRoom:
     def _load(self) -> None:
         try:
             engine = propd.load(self.model, report=self._report)
-            self._report(strings.MEASURING)
+            self._report(page.MEASURING)
             engine.warm_up()
             self.engine = engine
         except ProPDError as error:
@@ -49,7 +50,7 @@ class EngineRoom:
         except Exception:
             # A thread must not die silently: the page would wait for ever.
             log.exception("loading %s failed", self.model)
-            self.reason = strings.UNEXPECTED
+            self.reason = page.UNEXPECTED
         finally:
             self.done.set()
 
@@ -60,12 +61,12 @@ class EngineRoom:
         """One line about the model for the page."""
         if self.engine is not None:
             words = {name: getattr(self.engine, name) for name in ("dtype", "device", "threads")}
-            sentence = strings.READY_THREADS if words["device"] == "cpu" else strings.READY
+            sentence = page.READY_THREADS if words["device"] == "cpu" else page.READY
             return sentence.format(model=self.model, **words)
         if self.done.is_set():
-            return strings.NO_MODEL.format(reason=self.reason)
+            return page.NO_MODEL.format(reason=self.reason)
         seconds = int(time.monotonic() - self.began)
-        return strings.LOADING.format(model=self.model, stage=self.stage, seconds=seconds)
+        return page.LOADING.format(model=self.model, stage=self.stage, seconds=seconds)
 
     def methods(self) -> list[MethodSettings]:
         """What the model can run, the best known first; all, while nothing is known of it."""
@@ -137,10 +138,10 @@ def answer(room: EngineRoom, prompt: str, method: str, max_new_tokens: int) -> I
         yield run.message("loading", stage=room.stage)
     try:
         if room.engine is None:
-            raise ProPDError(strings.NO_MODEL.format(reason=room.reason))
+            raise ProPDError(page.NO_MODEL.format(reason=room.reason))
         limit = settings.MAX_NEW_TOKENS
         if max_new_tokens > limit:  # the slider binds a browser, not a script
-            raise InvalidRequest(strings.TOO_MANY.format(given=max_new_tokens, limit=limit))
+            raise InvalidRequest(watch.TOO_MANY.format(given=max_new_tokens, limit=limit))
         yield from run.stream(room.engine, max_new_tokens)
     except ProPDError:
         yield run.message("failed", whole=True)
@@ -148,4 +149,4 @@ def answer(room: EngineRoom, prompt: str, method: str, max_new_tokens: int) -> I
     except Exception as error:
         log.exception("a run failed")
         yield run.message("failed", whole=True)
-        raise ProPDError(strings.UNEXPECTED) from error
+        raise ProPDError(page.UNEXPECTED) from error

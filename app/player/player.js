@@ -2,6 +2,7 @@
 import { Charts, loadPlotly } from "./charts.js";
 import { appendText, build, drawCard, drawMetrics, drawTable, drawTimes, icon, make, markText } from "./dom.js";
 import { eventAt, PHASES } from "./figures.js";
+import { linkTo, register, whenShown } from "./places.js";
 import { caption, guesses, hasSource, openingStep, runStats, say, statusLine, stepMilliseconds } from "./words.js";
 
 const STEP_MS = 1500; // at speed 1: time to read the caption and follow the three phases
@@ -21,7 +22,7 @@ export class Player {
       pick: (i) => { this.pinned = this.pinned === i ? null : i; this.render(); },
     });
     this.chips();
-    new ResizeObserver(() => { this.fresh = true; this.render(); }).observe(this.parts.treeBox);
+    whenShown(this.parts.treeBox, () => { this.fresh = true; this.render(); });
     new MutationObserver(() => this.render()).observe(document.body, { attributeFilter: ["class"] });
     this.drawCard();
   }
@@ -51,25 +52,34 @@ export class Player {
     this.parts.runs.replaceChildren(...chips);
   }
 
-  /** Fetch a recorded run from this server and show it. */
-  async open(trace) {
+  /** What an address names: a recorded run, a step of it, a phase of that. */
+  visit([name, step, phase]) {
+    const trace = this.traces.find((one) => one.name === name);
+    if (trace) this.open(trace, Number(step), PHASES.includes(phase) ? phase : "judged");
+  }
+
+  /** Fetch a recorded run from this server and show it, at a step of it if one is given. */
+  async open(trace, step = NaN, phase = "judged") {
     this.wanted = trace.url;
     try {
       if (!trace.run) {
         const answer = await fetch(this.base + trace.url);
-        trace.run = { ...(await answer.json()), url: trace.url };
+        trace.run = { ...(await answer.json()), url: trace.url, name: trace.name };
       }
     } catch {
       this.parts.status.textContent = this.words.trace_failed;
       return;
     }
-    if (this.wanted === trace.url) this.show(trace.run, openingStep(trace.run.events));
+    if (this.wanted !== trace.url) return;
+    const last = trace.run.events.length - 1;
+    const there = Number.isInteger(step) && step >= 0;
+    this.show(trace.run, there ? Math.min(step, last) : openingStep(trace.run.events), phase);
   }
 
-  show(run, step) {
+  show(run, step, phase = "judged") {
     this.pause();
     this.wanted = null;
-    Object.assign(this, { run, step, phase: "judged", pinned: null, pointed: null, told: 0, fresh: true });
+    Object.assign(this, { run, step, phase, pinned: null, pointed: null, told: 0, fresh: true });
     this.parts.text.replaceChildren();
     this.chips();
     this.render();
@@ -245,6 +255,7 @@ export class Player {
     parts.play.setAttribute("aria-label", going ? words.pause : words.play);
     const event = run && run.events[this.step];
     if (!event) return;
+    if (run.name) linkTo("watch", run.name, this.step, this.phase); // a live run has no address
     this.drawText(run);
     this.drawStep(event);
   }
@@ -299,7 +310,8 @@ export class Player {
 export function mount(element, props, watch, base) {
   const player = new Player(element.querySelector(".propd-host"), { words: props.words, traces: props.traces, base });
   loadPlotly(base + props.plotly).then(() => { player.fresh = true; player.render(); });
-  if (props.traces.length) player.open(props.traces[0]);
+  register("watch", (parts) => player.visit(parts));
+  if (props.traces.length && !player.wanted) player.open(props.traces[0]);
   watch("value", () => player.receive(props.value));
   window.addEventListener("propd-asked", () => player.asked());
   window.addEventListener("propd-ended", () => player.ended());

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 import propd
-from app import settings, strings
+from app import settings
 from app.runs import EngineRoom, Run, answer
+from app.strings import page
 from propd.errors import ModelUnavailable, ProPDError
 from propd.event_json import event_from_json
 
@@ -99,7 +100,7 @@ def test_a_bug_keeps_the_text_and_tells_no_secret(room: EngineRoom) -> None:
     assert failed["phase"] == "failed" and len(failed["events"]) == 1
     with pytest.raises(ProPDError) as caught:
         next(messages)
-    assert str(caught.value) == strings.UNEXPECTED
+    assert str(caught.value) == page.UNEXPECTED
 
 
 def test_closing_the_generator_closes_the_engines_stream(room: EngineRoom) -> None:

@@ -7,15 +7,22 @@ import re
 from pathlib import Path
 
 import propd
-from app import settings, strings
+from app import settings
 from app.runs import EngineRoom
-from app.ui import about, build, choices, offer, recorded_runs
+from app.sidebar import about, choices, offer
+from app.strings.watch import WATCH
+from app.tabs.watch import recorded_runs
+from app.ui import build
 from propd.methods import METHODS
 from propd.trace import Header, Trace, save
 
 
 def scripts() -> str:
     return "".join(path.read_text() for path in sorted(settings.PLAYER.glob("*.js")))
+
+
+def styles() -> str:
+    return "".join(path.read_text() for path in sorted(settings.PLAYER.glob("*.css")))
 
 
 def test_the_template_is_static(room: EngineRoom) -> None:
@@ -33,9 +40,7 @@ def test_token_text_is_never_markup() -> None:
 
 
 def test_the_player_asks_no_other_host() -> None:
-    urls = re.findall(
-        r"https?://[^\"'`\s]+", scripts() + (settings.PLAYER / "player.css").read_text()
-    )
+    urls = re.findall(r"https?://[^\"'`\s]+", scripts() + styles())
     assert set(urls) <= {"http://www.w3.org/2000/svg"}
     assert "showSendToCloud: false" in scripts()
 
@@ -43,7 +48,7 @@ def test_the_player_asks_no_other_host() -> None:
 def test_every_sentence_the_player_says_exists() -> None:
     """A missing one would show as "undefined"."""
     said = set(re.findall(r"\bwords\.(\w+)", scripts()))
-    assert said - {"js"} <= set(strings.PLAYER)
+    assert said - {"js"} <= set(WATCH)
 
 
 def test_a_model_runs_for_one_visitor_at_a_time(room: EngineRoom) -> None:

@@ -128,6 +128,17 @@ def test_a_recorded_run_is_there_and_can_be_stepped_through(page: Any) -> None:
     page.wait_for_function("propdPlayer.step === 3")
 
 
+def test_a_permalink_opens_its_step_and_the_address_follows(page: Any, address: str) -> None:
+    page.goto(f"{address}#watch/1-question-propd/5/drafted")
+    page.reload()
+    page.wait_for_function("window.propdPlayer && propdPlayer.run && propdPlayer.step === 5")
+    assert page.evaluate("propdPlayer.phase") == "drafted"
+    page.get_by_role("button", name="Next step").click()
+    page.wait_for_function("location.hash === '#watch/1-question-propd/6/judged'")
+    page.evaluate("location.hash = '#watch/1-question-propd/2'")
+    page.wait_for_function("propdPlayer.step === 2")
+
+
 def test_the_page_says_who_guessed_and_what_a_method_is(page: Any) -> None:
     """The legend names the text's mark where a run has it; the card of such a node says so."""
     mixed = "propdPlayer.run.events.findIndex((e) => (e.nodes.source || '').includes('t'))"

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 import propd
-from app import settings, strings
+from app import settings
+from app.strings.watch import WATCH
 from propd.core import RunStats, StepEvent
 from propd.event_json import event_to_json
 
@@ -34,7 +35,7 @@ def run(script: str, **values: Any) -> Any:
     """
     done = subprocess.run(
         [str(NODE), "--input-type=module", "-e", code],
-        input=json.dumps({"words": strings.PLAYER, **values}),
+        input=json.dumps({"words": WATCH, **values}),
         capture_output=True,
         text=True,
         check=False,
@@ -253,7 +254,7 @@ def test_a_run_of_heads_alone_looks_as_it_did() -> None:
       W.tableColumns(event, words), draw(event).data.some((trace) => trace.uid === "corners")];"""
     sentence, place, columns, corners = run(script, event=SMALL)
     assert (sentence, place, corners) == ("", ["head, rank", "head 1, rank 2"], False)
-    assert columns == strings.PLAYER["table_columns"]
+    assert columns == WATCH["table_columns"]
 
 
 @pytest.mark.parametrize("event", [SMALL, MIXED], ids=["heads", "mixed"])

@@ -1,37 +1,6 @@
-"""Every English sentence of the app, in one place.
-
-``PLAYER`` goes to the browser; ``{name}`` in it is replaced there by plain text.
-"""
+"""How one step is told, wherever its tree is drawn; ``{name}`` is filled in the browser."""
 
 from __future__ import annotations
-
-TITLE = "ProPD Studio"
-LEAD = (
-    "Watch a language model write several words in one pass: it drafts a tree of guesses, "
-    "prunes the unlikely ones early, and keeps the branch it agrees with."
-)
-PROMPT = "Prompt"
-PROMPT_HINT = "Ask something, or give it a text to go on with"
-METHOD = "Method"
-MAX_TOKENS = "Max tokens"
-GENERATE = "Generate"
-STOP = "Stop"
-
-LOADING = "Loading {model}: {stage} ({seconds} s). The recorded runs below play already."
-LOADING_FIRST = "starting"
-MEASURING = "measuring what trees cost on this machine"
-READY = "{model} is ready: {dtype} on {device}."
-READY_THREADS = "{model} is ready: {dtype} on {device}, {threads} threads."
-NO_MODEL = "No live runs: {reason} The recorded runs below still play."
-TOO_MANY = "This page writes at most {limit} tokens and {given} were asked for; ask for fewer."
-UNEXPECTED = "Something unexpected went wrong in the program; the log of the server says more."
-
-EXAMPLES = {
-    "question": "Question",
-    "code": "Code",
-    "story": "Story",
-    "summary": "Summary",
-}
 
 FATES = {
     "r": "root",
@@ -42,23 +11,9 @@ FATES = {
     "b": "bonus",
 }
 
-PLAYER = {
+STEP = {
     "fates": FATES,
-    "runs": "Runs to watch",
-    "your_run": "Your run",
-    "recorded": "Recorded on {machine}, {date}",
-    "logit_lens": "Early pruning looks through the model's own LM head (logit lens).",
-    "live_waiting": "Waiting for its turn",
-    "live_loading": "Waiting for the model: {stage}",
-    "live_running": "Live",
-    "live_done": "Live run, finished",
-    "live_stopped": "Live run, stopped; what was written stays",
-    "live_failed": "Live run, broken off; what was written stays",
-    "prompt": "Prompt",
     "text": "Text the model wrote",
-    "text_hint": "Click a word to see the step that wrote it.",
-    "nothing_yet": "Nothing to show yet.",
-    "trace_failed": "This recorded run could not be read.",
     "tokens_per_second": "tokens/s",
     "tokens_per_second_title": "Measured up to this step, prefill included",
     "tokens_per_pass": "tokens per pass",
@@ -67,19 +22,6 @@ PLAYER = {
     "from_accepted": "drafted and accepted",
     "from_bonus": "bonus: the model's own",
     "from_prefill": "from the prefill",
-    "play": "Play",
-    "pause": "Pause",
-    "previous": "Previous step",
-    "next": "Next step",
-    "first": "First step",
-    "last": "Last step",
-    "speed": "Speed",
-    "as_it_ran": "as it ran",
-    "scrub": "Step",
-    "jump_to_live": "Jump to live",
-    "step_of": "Step {step} of {steps}",
-    "prefill": "Prefill",
-    "keys": "Keys: Space plays, ← → step, Shift+→ phase, Home, End, ↑ ↓ walk the tree.",
     "tree": "Token tree of this step",
     "tree_help": "Token tree. {caption} The table below says the same in words.",
     "sources": {

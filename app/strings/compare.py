@@ -1,0 +1,3 @@
+"""Compare: methods on one prompt."""
+
+from __future__ import annotations

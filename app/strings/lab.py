@@ -1,0 +1,3 @@
+"""Lab: the planner to play with."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""Learn: the walkthrough."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""Runs: open, save, share."""
+
+from __future__ import annotations
