@@ -63,7 +63,7 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _model_options(parser: argparse.ArgumentParser) -> None:
+def _model_options(parser: argparse.ArgumentParser, weights: str = "auto") -> None:
     parser.add_argument(
         "--model",
         default=DEFAULT_MODEL,
@@ -81,6 +81,13 @@ def _model_options(parser: argparse.ArgumentParser) -> None:
         choices=("auto", "fast", "invariant"),
         default="auto",
         help="invariant: the same bits in any tree and batch (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--weights",
+        choices=("auto", "dense", "int4"),
+        default=weights,
+        help="int4: groups of 4 bits, fastest for few rows; auto takes them on a CPU if the model "
+        "came from such a file (default: %(default)s)",
     )
 
 
@@ -124,7 +131,7 @@ def _throughput_parser(parser: argparse.ArgumentParser) -> None:
     _prompt_options(parser, limit=64)
     parser.add_argument("--rows", type=int, default=16, metavar="B", help="decoded together")
     parser.add_argument("--rounds", type=int, default=3, metavar="R", help="(%(default)s)")
-    _model_options(parser)
+    _model_options(parser, weights="dense")
     parser.set_defaults(run=measure_commands.throughput)
 
 
@@ -197,7 +204,7 @@ def _distill_parser(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rows", type=int, default=16, metavar="B", help="decoded together")
     parser.add_argument("--answer-tokens", type=int, default=192, metavar="N", help="at most")
     parser.add_argument("--seed", type=int, default=0, metavar="S")
-    _model_options(parser)
+    _model_options(parser, weights="dense")
     parser.set_defaults(run=commands.distill)
 
 

@@ -20,6 +20,7 @@ def load_engine(options: argparse.Namespace) -> Engine:
         dtype=options.dtype,
         device=options.device,
         numerics=options.numerics,
+        weights=options.weights,
         report=report,
     )
 

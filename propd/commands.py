@@ -84,7 +84,7 @@ def train(options: argparse.Namespace) -> int:
     from propd.training.train import TrainingPlan
 
     dtype = "float32" if resolve_device(options.device).type == "cpu" else "auto"
-    engine = load(options.model, dtype=dtype, device=options.device, report=report)
+    engine = load(options.model, dtype=dtype, device=options.device, weights="dense", report=report)
     plan = TrainingPlan(
         epochs=options.epochs,
         batch=options.batch,

@@ -227,7 +227,8 @@ class DecodingSession:
         inner = inner_nodes(parents)
         if self.pruner is None or self.heads is None or not decision.prunes or not inner:
             return nodes, None
-        score = partial(self.heads.look_early, self.prune_layer, nodes.hidden[inner])
+        seen = nodes.hidden[inner].to(self.backbone.dtype)
+        score = partial(self.heads.look_early, self.prune_layer, seen)
         ranks, chances = look(parents, nodes.all_token_ids(), score)
         view = EarlyView(tuple(parents), nodes.depths(), nodes.values(), ranks, chances, past)
         pruning = prune(view, self.pruner.keep(view))

@@ -59,19 +59,29 @@ def load(
     dtype: str = "auto",
     device: str = "auto",
     numerics: str = "auto",
+    weights: str = "auto",
     report: Callable[[str], None] = _silent,
 ) -> Engine:
     """Load a model and its heads.
 
     model: a registry name, a folder, or a Hub id. heads: a folder or a Hub id; None takes the
     shipped ones, if there are any. dtype: auto, float32, bfloat16 or float16. numerics: auto, fast
-    or invariant (in any tree and batch a token has the same bits). report: called with each stage.
+    or invariant (in any tree and batch a token has the same bits). weights: auto, dense or int4
+    (groups of 4 bits, as in a GGUF file; auto takes them on a CPU if the model came from one).
+    report: called with each stage.
     Raises a `ProPDError` with one sentence on anything a user can cause.
     """
-    loaded = load_pretrained(model, dtype=dtype, device=device, numerics=numerics, report=report)
+    loaded = load_pretrained(
+        model, dtype=dtype, device=device, numerics=numerics, weights=weights, report=report
+    )
     report("packing weights")
     with torch.inference_mode():
-        backbone = Backbone(loaded.model, invariant=loaded.invariant)
+        backbone = Backbone(
+            loaded.model,
+            dtype=loaded.dtype,
+            invariant=loaded.invariant,
+            four_bit=loaded.four_bit,
+        )
         folder = find_heads(heads, report) if heads else _shipped_heads(loaded)
         ready = open_heads(folder, backbone) if folder else None
     entry = loaded.folder.entry
@@ -125,6 +135,7 @@ class Engine:
             "source": self.source,
             "dtype": self.dtype,
             "numerics": "invariant" if self.backbone.invariant else "fast",
+            "weights": "int4" if self.backbone.four_bit else "dense",
             "device": self.device,
             "heads": self._heads_told(),
             "threads": self.threads,

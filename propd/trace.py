@@ -56,6 +56,8 @@ class Header:
     dtype: str = ""
     numerics: str = ""
     """``invariant``: the same bits in any tree and batch; else ``fast``."""
+    weights: str = ""
+    """``int4``: groups of 4 bits; else ``dense``."""
     device: str = ""
     heads: dict[str, str] = field(default_factory=dict)
     """What guesses (``draft``) and what looks early (``early``), as in `HeadsShape`."""
@@ -105,7 +107,7 @@ def trace_to_json(trace: Trace) -> dict[str, Any]:
 
 def _without_blanks(header: dict[str, Any]) -> dict[str, Any]:
     """A field that says nothing is left out, so that files from before it stay as they are."""
-    late = ("numerics", "heads")
+    late = ("numerics", "weights", "heads")
     return {name: value for name, value in header.items() if name not in late or value}
 
 
@@ -148,6 +150,7 @@ def _header(data: dict[str, Any]) -> Header:
             "source",
             "dtype",
             "numerics",
+            "weights",
             "device",
             "machine",
             "recorded",

@@ -22,7 +22,7 @@ from propd.heads.dependent import DependentDrafts
 from propd.heads.early import Referee
 from propd.heads.protocol import HeadsShape, drafts_of
 from propd.models.backbone import Backbone
-from propd.models.linear import Linear
+from propd.models.four_bit import packer
 from propd.planning.drafts import Drafts, Guesses, Path
 
 FORMAT = "propd-heads/2"
@@ -184,8 +184,8 @@ class Heads:
         self.config, self.shape = config, config.shape
         self.weights = weights.to(backbone.device, backbone.dtype).eval().requires_grad_(False)
         self.token_map, self.reference = token_map.to(backbone.device), reference
-        self._packed = packed(self.weights)
-        self._output = Linear(backbone.lm_head_weight[self.token_map])
+        self._packed = packed(self.weights, backbone.four_bit)
+        self._output = packer(backbone.four_bit)(backbone.lm_head_weight[self.token_map], None)
         self._embedding = backbone.embedding
         self._referee = Referee(backbone.lm_head_weight, reference.to(backbone.device))
 
@@ -221,15 +221,16 @@ class Heads:
 Weights = TypeVar("Weights", bound=nn.Module)
 
 
-def packed(weights: Weights) -> Weights:
+def packed(weights: Weights, four_bit: bool = False) -> Weights:
     """A copy with packed linear layers: faster for few rows, but nothing to train or to save."""
     ready = copy.deepcopy(weights)
+    pack = packer(four_bit)
     for block in ready.modules():
         if isinstance(block, ResidualBlock):
             for name in ("inner", "outer"):
                 layer = getattr(block, name)
                 delattr(block, name)  # a module gives its place only to a module
-                setattr(block, name, Linear(layer.weight, layer.bias))
+                setattr(block, name, pack(layer.weight, layer.bias))
     return ready
 
 

@@ -8,7 +8,7 @@ equals `transformers` is shown by a parity test for every family.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from propd.errors import ModelUnavailable
+from propd.models.four_bit import FourBit, groups_of
 from propd.models.kv_cache import KVCache
 from propd.models.linear import Linear
 from propd.models.placement import Placement, place_nodes
@@ -30,27 +31,43 @@ ROPE_TYPES = ("default", "linear", "llama3", "yarn")
 """Rotary tables that do not depend on the length of the text, so that they can be made once."""
 
 
+Product = Callable[[Tensor], Tensor]
+"""y = x W^T + b: (T, in) -> (T, out)."""
+Packer = Callable[[Tensor, "Tensor | None"], Product]
+"""Weight (out, in) and bias -> product."""
+
+
 @dataclass(frozen=True)
 class Layer:
     """The weights of one decoder layer."""
 
     attention_norm: Tensor
-    qkv: Linear
+    qkv: Product
     query_norm: Tensor | None
     key_norm: Tensor | None
-    output: Linear
+    output: Product
     mlp_norm: Tensor
-    gate_up: Linear
-    down: Linear
+    gate_up: Product
+    down: Product
 
 
 class Backbone:
     """embed, layers i to j, final norm and LM head of a Llama-family model. Read-only, shared."""
 
-    def __init__(self, model: Any, *, pack: bool = True, invariant: bool = False) -> None:
+    def __init__(
+        self,
+        model: Any,
+        *,
+        dtype: torch.dtype | None = None,
+        pack: bool = True,
+        invariant: bool = False,
+        four_bit: bool = False,
+    ) -> None:
         """Take the weights out of a model.
 
-        invariant: a node's result has the same bits alone, in any tree and in any batch.
+        dtype: to compute in; None is the model's. invariant: a node's result has the same bits
+        alone, in any tree and in any batch. four_bit: a step multiplies with the weights in groups
+        of 4 bits; a prompt, which is many rows at once, with dense ones.
         """
         config = model.config
         _check_supported(config)
@@ -65,16 +82,32 @@ class Backbone:
         self.epsilon: float = config.rms_norm_eps
         self.max_positions = _max_positions(config)
         core = model.model
-        self.embedding: Tensor = core.embed_tokens.weight.detach()
-        self.dtype, self.device = self.embedding.dtype, self.embedding.device
+        self.dtype: torch.dtype = dtype or core.embed_tokens.weight.dtype
+        self.device: torch.device = core.embed_tokens.weight.device
+        self.embedding: Tensor = core.embed_tokens.weight.detach().to(self.dtype)
         self.invariant = invariant
+        self.hidden_dtype = torch.float32 if invariant else self.dtype
+        """Of the hidden states between the layers; what a product takes is in ``dtype``."""
         self.sum_dtype = torch.float64 if invariant else self.dtype
         """Of the sums in attention; also of K and V, so that no step has to convert them."""
-        self.layers = [_take_layer(layer, pack, invariant) for layer in core.layers]
-        self.norm: Tensor = core.norm.weight.detach()
-        self.lm_head_weight: Tensor = model.lm_head.weight.detach()
-        self.lm_head = Linear(self.lm_head_weight, pack=pack, invariant=invariant)
-        self._cos, self._sin = _rotary_table(core.rotary_emb, self.max_positions, self.dtype)
+
+        def dense(weight: Tensor, bias: Tensor | None) -> Product:
+            return Linear(weight.to(self.dtype), bias, pack=pack, invariant=invariant)
+
+        self.four_bit = four_bit
+        self.reading = [_take_layer(layer, self.head_size, dense) for layer in core.layers]
+        """The layers as a prompt runs through them."""
+        self.layers = self.reading
+        """The layers as a step runs through them."""
+        if four_bit:
+            self.layers = [_take_layer(layer, self.head_size, _four_bit) for layer in core.layers]
+        self.norm = _norm_weight(core.norm)
+        head = model.lm_head.weight.detach().to(self.dtype)
+        # tied to the embedding in many models: then there is one copy of it
+        tied = model.lm_head.weight is core.embed_tokens.weight
+        self.lm_head_weight: Tensor = self.embedding if tied else head
+        self.lm_head = dense(self.lm_head_weight, None)
+        self._turns = _turns(core.rotary_emb, self.max_positions, self.sum_dtype)
 
     def new_cache(self, batch: int, capacity: int) -> KVCache:
         """An empty cache of this model's shape."""
@@ -83,7 +116,8 @@ class Backbone:
 
     def embed(self, token_ids: Sequence[int]) -> Tensor:
         """T token ids -> (T, H)."""
-        return F.embedding(torch.tensor(token_ids, device=self.device), self.embedding)
+        found = F.embedding(torch.tensor(token_ids, device=self.device), self.embedding)
+        return found.to(self.hidden_dtype)
 
     def place(
         self,
@@ -93,16 +127,27 @@ class Backbone:
         first_row: int = 0,
     ) -> Placement:
         """Placement of R trees behind their pasts; see `place_nodes`."""
-        return place_nodes((self._cos, self._sin), visible, depths, pasts, first_row)
+        return place_nodes(self._turns, visible, depths, pasts, first_row)
 
     def run_layers(
-        self, hidden: Tensor, first: int, last: int, place: Placement, cache: KVCache
+        self,
+        hidden: Tensor,
+        first: int,
+        last: int,
+        place: Placement,
+        cache: KVCache,
+        *,
+        reading: bool = False,
     ) -> Tensor:
-        """Layers first to last - 1 over T nodes of R rows: (T, H) -> (T, H). Writes K and V."""
+        """Layers first to last - 1 over T nodes of R rows: (T, H) -> (T, H). Writes K and V.
+
+        reading: the nodes are those of a prompt.
+        """
+        layers = self.reading if reading else self.layers
         group = self.query_heads // self.kv_heads
-        mask = place.mask.repeat(1, 1, group, 1).to(self.sum_dtype)  # once for all layers
+        mask = place.mask.to(self.sum_dtype).repeat(1, 1, group, 1)  # once for all layers
         for index in range(first, last):
-            layer = self.layers[index]
+            layer = layers[index]
             normed = self._rms_norm(hidden, layer.attention_norm)
             hidden = hidden + self._attend(layer, index, normed, place, mask, cache)
             gate, up = layer.gate_up(self._rms_norm(hidden, layer.mlp_norm)).chunk(2, dim=-1)
@@ -119,12 +164,13 @@ class Backbone:
         self, token_ids: Sequence[int], cache: KVCache, row: int = 0, chunk: int = PREFILL_CHUNK
     ) -> Tensor:
         """As `read`; (T, H) hidden states of all its tokens."""
-        parts = [torch.empty(0, self.hidden_size, dtype=self.dtype, device=self.device)]
+        parts = [torch.empty(0, self.hidden_size, dtype=self.hidden_dtype, device=self.device)]
         for start in range(0, len(token_ids), chunk):
             part = token_ids[start : start + chunk]
             causal = np.tri(len(part), dtype=bool)
             place = self.place([causal], [range(len(part))], [cache.lengths[row]], first_row=row)
-            parts.append(self.run_layers(self.embed(part), 0, self.layer_count, place, cache))
+            hidden = self.embed(part)
+            parts.append(self.run_layers(hidden, 0, self.layer_count, place, cache, reading=True))
             cache.commit(row, range(len(part)))
         return torch.cat(parts)
 
@@ -145,14 +191,14 @@ class Backbone:
         mask: Tensor,
         cache: KVCache,
     ) -> Tensor:
-        heads = layer.qkv(normed).view(len(normed), -1, self.head_size)
         turning = self.query_heads + self.kv_heads
+        heads = layer.qkv(normed).view(len(normed), -1, self.head_size)
         queries_keys, values = heads[:, :turning], heads[:, turning:]
         if layer.query_norm is not None and layer.key_norm is not None:
             queries, keys = queries_keys.split([self.query_heads, self.kv_heads], dim=1)
             queries = self._rms_norm(queries, layer.query_norm)
             queries_keys = torch.cat([queries, self._rms_norm(keys, layer.key_norm)], dim=1)
-        turned = _rotate(queries_keys, place.cos, place.sin)
+        turned = _rotate(queries_keys, place.turns)
         queries, keys = turned[:, : self.query_heads], turned[:, self.query_heads :]
         keys, values = cache.write(index, keys, values, place)
         # The queries that share a K/V head become rows of one product: on a CPU ten times faster
@@ -167,22 +213,26 @@ class Backbone:
         return layer.output(place.to_line(mixed))
 
     def _rms_norm(self, x: Tensor, weight: Tensor) -> Tensor:
-        if x.dtype is torch.float32 and not self.invariant:
-            return F.rms_norm(x, weight.shape, weight, self.epsilon)
-        # transformers normalises in float32 and multiplies in the model's dtype. In float64 the
-        # order of the sum, which may depend on the number of rows, leaves no trace.
-        wide = x.double() if self.invariant else x.float()
-        scale = wide.square().mean(-1, keepdim=True).add_(self.epsilon).rsqrt_()
-        return (wide * scale).to(x.dtype).mul_(weight)
+        """(..., n) -> (..., n), in ``dtype``.
+
+        transformers normalises in float32 too. Each operation is exact to the last bit or sums
+        a row by itself, so the number of rows leaves no trace.
+        """
+        wide = x.float()
+        size = torch.linalg.vector_norm(wide, dim=-1, keepdim=True)
+        # sqrt(n) of the mean is in the weight, see `_norm_weight`
+        size = size.square_().add_(self.epsilon * x.shape[-1]).sqrt_()
+        return wide.div(size).mul_(weight).to(self.dtype)
 
 
-def _rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Rotary position embedding, halves convention: x (T, heads, head size).
+def _rotate(x: Tensor, turns: Tensor) -> Tensor:
+    """Rotary position embedding: x (T, heads, head size), turns (T, 1, head size / 2) complex.
 
-    The table's first half of sin is negative: [low, high] turns into
-    [low * cos - high * sin, high * cos + low * sin].
+    The two numbers of a pair lie side by side, see `_paired`, and turn as a complex number.
     """
-    return x * cos + x.roll(x.shape[-1] // 2, dims=-1) * sin
+    real = turns.real.dtype
+    pairs = torch.view_as_complex(x.to(real).view(*x.shape[:-1], -1, 2))
+    return torch.view_as_real(pairs * turns).flatten(-2)
 
 
 def _in_order(x: Tensor, dtype: torch.dtype) -> Tensor:
@@ -190,44 +240,77 @@ def _in_order(x: Tensor, dtype: torch.dtype) -> Tensor:
     return x.to(dtype, memory_format=torch.contiguous_format)
 
 
-def _take_layer(layer: Any, pack: bool, invariant: bool) -> Layer:
+def _take_layer(layer: Any, head_size: int, packer: Packer) -> Layer:
     """Fuse q, k, v into one product and gate, up into another: fewer, larger products."""
     attention, mlp = layer.self_attn, layer.mlp
-    qkv = (attention.q_proj, attention.k_proj, attention.v_proj)
-    gate_up = (mlp.gate_proj, mlp.up_proj)
+    queries, keys, values, output = (
+        _matrix(getattr(attention, name)) for name in ("q_proj", "k_proj", "v_proj", "o_proj")
+    )
+    gate, up, down = (_matrix(getattr(mlp, name)) for name in ("gate_proj", "up_proj", "down_proj"))
     query_norm, key_norm = getattr(attention, "q_norm", None), getattr(attention, "k_norm", None)
     return Layer(
-        attention_norm=layer.input_layernorm.weight.detach(),
-        qkv=_fuse(qkv, pack, invariant),
-        query_norm=None if query_norm is None else query_norm.weight.detach(),
-        key_norm=None if key_norm is None else key_norm.weight.detach(),
-        output=_fuse((attention.o_proj,), pack, invariant),
-        mlp_norm=layer.post_attention_layernorm.weight.detach(),
-        gate_up=_fuse(gate_up, pack, invariant),
-        down=_fuse((mlp.down_proj,), pack, invariant),
+        attention_norm=_norm_weight(layer.input_layernorm),
+        qkv=_fuse(packer, _paired(queries, head_size), _paired(keys, head_size), values),
+        query_norm=query_norm and _in_pairs(_norm_weight(query_norm), head_size),
+        key_norm=key_norm and _in_pairs(_norm_weight(key_norm), head_size),
+        output=packer(*output),
+        mlp_norm=_norm_weight(layer.post_attention_layernorm),
+        gate_up=_fuse(packer, gate, up),
+        down=packer(*down),
     )
 
 
-def _fuse(parts: tuple[Any, ...], pack: bool, invariant: bool) -> Linear:
-    weight = torch.cat([part.weight.detach() for part in parts])
-    bias = None
-    if any(part.bias is not None for part in parts):
-        empty = [part.weight.new_zeros(part.out_features) for part in parts]
-        biases = [zero if p.bias is None else p.bias for p, zero in zip(parts, empty, strict=True)]
-        bias = torch.cat(biases).detach()
-    return Linear(weight, bias, pack=pack, invariant=invariant)
+Matrix = tuple[Tensor, "Tensor | None"]
+"""Weight (out, in) and bias (out,)."""
 
 
-def _rotary_table(rotary: Any, length: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    """cos and signed sin for positions 0 to length - 1, from the model's own rotary module."""
+def _matrix(module: Any) -> Matrix:
+    return module.weight.detach(), None if module.bias is None else module.bias.detach()
+
+
+def _fuse(packer: Packer, *parts: Matrix) -> Product:
+    weight, bias = torch.cat([weight for weight, _ in parts]), None
+    if any(part is not None for _, part in parts):
+        zeros = [weight.new_zeros(len(weight)) for weight, _ in parts]
+        biases = [zero if b is None else b for (_, b), zero in zip(parts, zeros, strict=True)]
+        bias = torch.cat(biases)
+    return packer(weight, bias)
+
+
+def _four_bit(weight: Tensor, bias: Tensor | None) -> Product:
+    return FourBit(groups_of(weight), bias)
+
+
+def _paired(matrix: Matrix, head_size: int) -> Matrix:
+    """Rows of q or k in another order in each head; their products q k stay the same."""
+    weight, bias = matrix
+    return _in_pairs(weight, head_size), None if bias is None else _in_pairs(bias, head_size)
+
+
+def _in_pairs(x: Tensor, head_size: int) -> Tensor:
+    """Numbers i and i + half of a head, which the rotary embedding turns together, side by side.
+
+    x: (heads * head size, ...). Example, head size 4: rows 0 1 2 3 -> 0 2 1 3.
+    """
+    halves = x.reshape(-1, 2, head_size // 2, *x.shape[1:])
+    return halves.transpose(1, 2).reshape(x.shape)
+
+
+def _norm_weight(module: Any) -> Tensor:
+    """Weight of a norm times the root of its length, because `_rms_norm` divides by a length."""
+    weight = module.weight.detach().float()
+    return weight * len(weight) ** 0.5
+
+
+def _turns(rotary: Any, length: int, dtype: torch.dtype) -> Tensor:
+    """(length, head size / 2) complex: the turn of each pair, from the model's rotary module."""
     device = rotary.inv_freq.device
-    probe = torch.empty(1, 1, 1, dtype=dtype, device=device)
+    wide = torch.float64 if dtype is torch.float64 else torch.float32
+    probe = torch.empty(1, 1, 1, dtype=wide, device=device)
     with torch.no_grad():
         cos, sin = rotary(probe, torch.arange(length, device=device)[None])
-    half = sin.shape[-1] // 2
-    sign = torch.ones_like(sin[0, 0])
-    sign[:half] = -1
-    return cos[0], sin[0] * sign
+    half = sin.shape[-1] // 2  # the other half says the same
+    return torch.complex(cos[0, :, :half], sin[0, :, :half])
 
 
 def _max_positions(config: Any) -> int:

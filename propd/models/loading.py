@@ -18,6 +18,7 @@ from transformers import (
 
 from propd.errors import InvalidRequest, ModelUnavailable
 from propd.models.backbone import FAMILIES
+from propd.models.four_bit import check_fits, four_bit_available, four_bit_pays, lies_on_grid
 from propd.models.linear import packing_available
 from propd.models.quiet import quiet_transformers
 from propd.models.sources import ModelFolder, Report, resolve, silent
@@ -27,6 +28,8 @@ SUPPORTED_TYPES = FAMILIES
 
 NUMERICS = ("auto", "fast", "invariant")
 """invariant: a token's numbers have the same bits alone, in any tree and in any batch."""
+WEIGHTS = ("auto", "dense", "int4")
+"""int4: a step multiplies with groups of 4 bits, in bfloat16 with invariant numerics."""
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
@@ -37,8 +40,12 @@ class LoadedModel:
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
     folder: ModelFolder
+    dtype: torch.dtype
+    """To compute in; the weights may be wider."""
     invariant: bool = False
     """Whether to compute with invariant numerics."""
+    four_bit: bool = False
+    """Whether a step multiplies with weights in groups of 4 bits."""
 
 
 def load_pretrained(
@@ -47,26 +54,77 @@ def load_pretrained(
     dtype: torch.dtype | str = "auto",
     device: torch.device | str = "auto",
     numerics: str = "auto",
+    weights: str = "auto",
     report: Report = silent,
 ) -> LoadedModel:
     """Find, fetch if needed, and load ``model``: a registry name, a folder or a Hub id."""
     place = resolve_device(device)
+    check_weights(weights, dtype, numerics, place)
     folder = resolve(model, report)
     config = _read_config(folder.path)
-    number = resolve_dtype(dtype, place, _checkpoint_dtype(config))
-    invariant = resolve_numerics(numerics, number, place)
-    report(f"loading {model} in {str(number).removeprefix('torch.')} on {place}")
+    saved = _checkpoint_dtype(config)
+    number = resolve_dtype(dtype, place, saved)
+    wanted = weights == "int4" or may_be_four_bit(weights, dtype, numerics, place, saved)
+    report(f"loading {model} on {place}")
     try:
         with quiet_transformers():
-            weights = _load_weights(folder.path, number)
+            # the grid of the groups can be seen in the weights as they were saved only
+            loaded = _load_weights(folder.path, torch.float32 if wanted else number)
             tokenizer = AutoTokenizer.from_pretrained(folder.path, trust_remote_code=False)
-        weights = weights.to(place)
+        loaded = loaded.to(place)
     except ModelUnavailable:
         raise
     except Exception as error:
         # A broken file surfaces as nearly any type, from safetensors' own to KeyError.
         raise ModelUnavailable(f"Model {model} cannot be loaded: {_brief(error)}.") from error
-    return LoadedModel(weights.eval().requires_grad_(False), tokenizer, folder, invariant)
+    loaded = loaded.eval().requires_grad_(False)
+    if weights == "int4":
+        check_fits(loaded)
+    if four_bit := wanted and (weights == "int4" or lies_on_grid(loaded)):
+        number = torch.bfloat16
+    elif wanted:
+        loaded = loaded.to(number)
+    invariant = four_bit or resolve_numerics(numerics, number, place)
+    return LoadedModel(loaded, tokenizer, folder, number, invariant, four_bit)
+
+
+def check_weights(
+    weights: str, dtype: torch.dtype | str, numerics: str, place: torch.device
+) -> None:
+    """Refuse weights that do not go with the other settings."""
+    if weights not in WEIGHTS:
+        raise InvalidRequest(f"Unknown weights {weights!r}: give {', '.join(WEIGHTS)}.")
+    if weights != "int4":
+        return
+    if place.type != "cpu":
+        raise InvalidRequest(
+            f"Weights of 4 bits need a CPU and the device is {place.type}; give weights dense."
+        )
+    if dtype not in ("auto", "bfloat16", torch.bfloat16) or numerics == "fast":
+        raise InvalidRequest(
+            f"Weights of 4 bits are multiplied in bfloat16 with invariant numerics, and {dtype} "
+            f"with numerics {numerics} was asked for; leave both out, or give weights dense."
+        )
+    if not four_bit_available():
+        raise InvalidRequest(
+            "Weights of 4 bits need an operator that this build of PyTorch does not have for this "
+            "processor; give weights dense."
+        )
+
+
+def may_be_four_bit(
+    weights: str,
+    dtype: torch.dtype | str,
+    numerics: str,
+    place: torch.device,
+    saved: torch.dtype | None,
+) -> bool:
+    """Whether ``auto`` should look for groups of 4 bits in the weights.
+
+    Only in weights saved in float32: in narrower ones a grid of finer numbers cannot be seen.
+    """
+    asked = weights == "auto" and dtype == "auto" and numerics == "auto"
+    return asked and place.type == "cpu" and saved is torch.float32 and four_bit_pays()
 
 
 def _load_weights(folder: Path, dtype: torch.dtype) -> PreTrainedModel:
@@ -112,8 +170,9 @@ def resolve_dtype(
 ) -> torch.dtype:
     """The number format to compute in.
 
-    ``auto`` is float32 on a CPU, where it is exact and supported everywhere, and on a GPU the
-    half precision that the checkpoint was saved in (for a float32 one, what the GPU does best).
+    ``auto`` is float32 on a CPU, where it is exact and supported everywhere (bfloat16 for weights
+    that are groups of 4 bits, see `may_be_four_bit`), and on a GPU the half precision that the
+    checkpoint was saved in (for a float32 one, what the GPU does best).
     """
     if isinstance(dtype, torch.dtype):
         return dtype

@@ -23,9 +23,8 @@ class Placement:
     """Cache rows ``first_row`` to ``first_row + R - 1``."""
     starts: tuple[int, ...]
     """(R + 1,) first node of each row, and T."""
-    cos: Tensor
-    """(T, 1, head size)."""
-    sin: Tensor
+    turns: Tensor
+    """(T, 1, head size / 2) complex: how far each pair of a query or key turns."""
     mask: Tensor
     """(R, 1, N, E), added to the scores: 0 where a node may look (its row's past, its ancestors,
     itself), -inf elsewhere. E is the end of the longest row."""
@@ -56,7 +55,7 @@ class Placement:
 
 
 def place_nodes(
-    table: tuple[Tensor, Tensor],
+    turns: Tensor,
     visible: Sequence[np.ndarray],
     depths: Sequence[Sequence[int]],
     pasts: Sequence[int],
@@ -64,25 +63,23 @@ def place_nodes(
 ) -> Placement:
     """Place R trees behind their pasts.
 
-    table: cos and sin, each (positions, head size). visible[r]: (n, n) bool, node i sees node j.
+    turns: (positions, head size / 2) complex. visible[r]: (n, n) bool, node i sees node j.
     depths[r]: distance of each node from its root, which stands at position pasts[r].
     """
-    cos, sin = table
     counts = [len(row) for row in depths]
     starts = (0, *accumulate(counts))
     rows = np.repeat(np.arange(len(counts)), counts)
     places = np.arange(starts[-1]) - np.asarray(starts)[rows]
     past = np.asarray(pasts)[rows]
     positions = torch.from_numpy(np.concatenate([np.asarray(row) for row in depths]) + past)
-    device = cos.device
+    device = turns.device
     positions = positions.to(device)
     padded, flat = _rectangle(rows, places, counts)
     return Placement(
         first_row=first_row,
         starts=starts,
-        cos=cos[positions].unsqueeze(1),
-        sin=sin[positions].unsqueeze(1),
-        mask=_mask(visible, pasts, counts, cos.dtype).to(device),
+        turns=turns[positions].unsqueeze(1),
+        mask=_mask(visible, pasts, counts).to(device),
         cache_rows=torch.from_numpy(rows + first_row).to(device),
         cache_slots=torch.from_numpy(past + places).to(device),
         padded=None if padded is None else padded.to(device),
@@ -106,7 +103,6 @@ def _mask(
     visible: Sequence[np.ndarray],
     pasts: Sequence[int],
     counts: Sequence[int],
-    dtype: torch.dtype,
 ) -> Tensor:
     end = max(past + count for past, count in zip(pasts, counts, strict=True))
     seen = np.zeros((len(counts), 1, max(counts), end), dtype=bool)
@@ -115,5 +111,5 @@ def _mask(
         seen[row, 0, :count, past : past + count] = visible[row]
         # A row of the mask without a place to look at would give NaN.
         seen[row, 0, count:, 0] = True
-    mask = torch.zeros(seen.shape, dtype=dtype)
+    mask = torch.zeros(seen.shape)
     return mask.masked_fill_(~torch.from_numpy(seen), float("-inf"))

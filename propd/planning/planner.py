@@ -17,10 +17,11 @@ from propd.planning.guesser import DEEPEST
 from propd.tree.growth import grow, grow_by, prefix
 from propd.tree.topology import limit_depth
 
-SIZES = (0, 1, 2, 3, 4, 6, 8, 10, 12, 16, 20, 24, 28, 32, 40, 48, 56, 63)
-"""Candidate nodes a row: close where one more node matters, wide where it does not."""
-
-
+SIZES = (0, 1, 2, 3, 4, 5, 7, 9, 11, 13, 15, 19, 23, 27, 31, 39, 47, 55, 63)
+"""Candidate nodes a row: close where one more node matters, wide where it does not; with the root
+many are multiples of 4, because products take 4 rows or 16 at a time."""
+GATE_STEPS = 3
+"""Steps for which it holds whether the heads shall run; contextual values only."""
 LEAST = 0.01
 """Value of the least probable node that is considered, before the costs are known."""
 
@@ -151,6 +152,7 @@ class DynamicPlanner:
         self.survival = Survival(DEEPEST, RANKS)
         self.max_nodes = max_nodes
         self._least = LEAST
+        self._gate_asked, self._gate_open_for = (0, False), 0
         self._decided: tuple[list[TokenTree], SizeDecision]
 
     def wants_drafts(self, outlook: Outlook) -> bool:
@@ -159,8 +161,14 @@ class DynamicPlanner:
         Contextual values can only be told with drafts; but where all ranks together are not worth
         a node, the heads' own word is not asked either, so that useless heads cost nothing.
         """
+        asked = (outlook.rows, min(outlook.deepest) < DEEPEST)
+        if self._gate_open_for and asked == self._gate_asked:
+            self._gate_open_for -= 1  # accuracies move slowly, and to weigh them takes time too
+            return self._decided[1].chosen > 0
         trees = self._largest_by_rank(outlook)
         self._decided = self._decide(outlook, trees, self.explorer)
+        lasts = self.values == "contextual" and self._decided[1].reason == "best"
+        self._gate_asked, self._gate_open_for = asked, GATE_STEPS if lasts else 0
         return self._decided[1].chosen > 0
 
     def plan(

@@ -82,8 +82,8 @@ def test_a_pruned_tree_is_the_same_tree_without_the_dead() -> None:
         )
 
 
-TABLE = tuple(torch.arange(200.0)[:, None].expand(-1, 2) + shift for shift in (0, 1000))
-"""In place of cos and sin: a number that tells the position."""
+TABLE = torch.complex(torch.arange(200.0), torch.tensor(1000.0).expand(200))[:, None].expand(-1, 2)
+"""In place of turns: a number that tells the position."""
 
 
 def place(trees: Sequence[TokenTree], pasts: Sequence[int], first_row: int) -> Placement:
@@ -108,8 +108,7 @@ def check_placement(
         ]
         assert as_sets(seen[row, :count]) == expected
         for depth in tree.depths:
-            assert placed.cos[node].flatten().tolist() == [past + depth] * 2
-            assert placed.sin[node].flatten().tolist() == [past + depth + 1000] * 2
+            assert placed.turns[node].flatten().tolist() == [complex(past + depth, 1000)] * 2
             node += 1
         slots = placed.cache_slots[placed.starts[row] : placed.starts[row + 1]]
         assert slots.tolist() == list(range(past, past + count))
