@@ -127,8 +127,8 @@ def check_fits(model: Any) -> None:
     for weight in _matrices(model):
         if not fits(weight):
             raise InvalidRequest(
-                f"Weights of 4 bits need multiples of {GROUP} inputs and {ROWS} outputs and a matrix "
-                f"here has {weight.shape[1]} and {len(weight)}; give weights dense."
+                f"Weights of 4 bits need multiples of {GROUP} inputs and {ROWS} outputs and a "
+                f"matrix here has {weight.shape[1]} and {len(weight)}; give weights dense."
             )
 
 
