@@ -19,6 +19,7 @@ from propd.heads.early import Referee
 from propd.heads.protocol import check_ranges
 from propd.heads.rooted import EarlyWeights, packed
 from propd.models.backbone import Backbone
+from propd.models.linear import Linear
 
 CONFIG = "early.json"
 
@@ -40,7 +41,7 @@ class EarlyHeads:
         self.layers, self.top_k = tuple(weights), top_k
         device, dtype = backbone.device, backbone.dtype
         self._heads = {
-            layer: packed(head.to(device, dtype).eval().requires_grad_(False))
+            layer: packed(head.to(device, dtype).eval().requires_grad_(False), Linear)
             for layer, head in weights.items()
         }
         self._referees = {

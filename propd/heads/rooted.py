@@ -22,7 +22,8 @@ from propd.heads.dependent import DependentDrafts
 from propd.heads.early import Referee
 from propd.heads.protocol import HeadsShape, drafts_of
 from propd.models.backbone import Backbone
-from propd.models.four_bit import packer
+from propd.models.four_bit import pack_roughly
+from propd.models.linear import Linear
 from propd.planning.drafts import Drafts, Guesses, Path
 
 FORMAT = "propd-heads/2"
@@ -184,14 +185,15 @@ class Heads:
         self.config, self.shape = config, config.shape
         self.weights = weights.to(backbone.device, backbone.dtype).eval().requires_grad_(False)
         self.token_map, self.reference = token_map.to(backbone.device), reference
-        self._packed = packed(self.weights, backbone.four_bit)
-        self._output = packer(backbone.four_bit)(backbone.lm_head_weight[self.token_map], None)
+        self._draft = packed(self.weights.draft, pack_roughly)
+        self._early = packed(self.weights.early, Linear)
+        self._output = pack_roughly(backbone.lm_head_weight[self.token_map])
         self._embedding = backbone.embedding
         self._referee = Referee(backbone.lm_head_weight, reference.to(backbone.device))
 
     def draft(self, hidden: Tensor, roots: Sequence[int]) -> Sequence[Drafts]:
         """As `DraftHeads`: hidden (B, H) after the final norm."""
-        draft, embedded = self._packed.draft, self._embed(roots)
+        draft, embedded = self._draft, self._embed(roots)
         if not self.config.dependent:
             return drafts_of(self._output(draft(hidden, embedded)), self.token_map)
         trunk = draft.look(hidden, embedded)
@@ -204,7 +206,7 @@ class Heads:
 
     def _say(self, trunk: Tensor, path: Path) -> Guesses:
         """What may follow a path, by the head of its depth."""
-        ready = self._packed.draft.one(len(path), trunk[None], self._embed(path)[None])
+        ready = self._draft.one(len(path), trunk[None], self._embed(path)[None])
         return drafts_of(self._output(ready)[:, None], self.token_map)[0].by_depth[0]
 
     def _embed(self, tokens: Sequence[int]) -> Tensor:
@@ -215,16 +217,17 @@ class Heads:
         self, layer: int, hidden: Tensor, rows: Sequence[int], token_ids: Sequence[int]
     ) -> tuple[Tensor, Tensor]:
         """As `DraftHeads`."""
-        return self._referee(self._packed.early[str(layer)](hidden), rows, token_ids)
+        return self._referee(self._early[str(layer)](hidden), rows, token_ids)
 
 
 Weights = TypeVar("Weights", bound=nn.Module)
 
 
-def packed(weights: Weights, four_bit: bool = False) -> Weights:
+def packed(
+    weights: Weights, pack: Callable[[Tensor, Tensor | None], Callable[[Tensor], Tensor]]
+) -> Weights:
     """A copy with packed linear layers: faster for few rows, but nothing to train or to save."""
     ready = copy.deepcopy(weights)
-    pack = packer(four_bit)
     for block in ready.modules():
         if isinstance(block, ResidualBlock):
             for name in ("inner", "outer"):
