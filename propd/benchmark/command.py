@@ -64,4 +64,6 @@ def about(engine: Engine, plan: BenchPlan, found: Bench) -> dict[str, Any]:
         "skipped": found.skipped,
         "cache_bytes": {str(batch): size for batch, size in found.cache_bytes.items()},
         "peak_bytes": found.peak_bytes,
+        "bandwidth": round(found.bandwidth),
+        "pass_bytes": engine.backbone.pass_bytes,
     }

@@ -10,6 +10,7 @@ from typing import Any
 
 import psutil
 
+from propd.benchmark.bandwidth import read_bandwidth
 from propd.benchmark.figures import MIXED, Group, figures_of
 from propd.benchmark.peers import Common, Peer
 from propd.benchmark.plan import PLAIN, BenchPlan
@@ -43,6 +44,8 @@ class Bench:
     """By batch size: the largest cache that one of our methods decoded in."""
     peak_bytes: int = 0
     """Most memory of the process, the peers' copies of the weights included."""
+    bandwidth: float = 0.0
+    """Bytes a second that this machine reads, measured before and after all groups."""
 
 
 def run_bench(
@@ -65,6 +68,7 @@ def run_bench(
     peers = _open_peers(plan.peers, Common.of(engine, folder, room), bench, report)
     methods = [Method(engine, name) for name in plan.methods]
     plain: dict[int, Sequence[int]] = {}
+    bench.bandwidth = read_bandwidth(engine.backbone.device)
     for batch in plan.batch_sizes:
         if batch > len(prompts):
             _skip(bench, f"batch {batch}: there are {len(prompts)} prompts", report)
@@ -76,6 +80,7 @@ def run_bench(
         for group in _run_batch(runners, groups, batch, plan, plain, report):
             bench.groups.append(group)
         bench.cache_bytes[batch] = _largest_cache(methods, groups, plan.max_new_tokens)
+    bench.bandwidth = max(bench.bandwidth, read_bandwidth(engine.backbone.device))
     bench.peak_bytes = peak_bytes()
     return bench
 

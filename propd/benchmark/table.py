@@ -66,8 +66,25 @@ def foot(results: Results) -> str:
         )
         copies = ", weights of the peers included" if about.get("peers") else ""
         lines.append(f"Peak memory: {peak / 1e9:.2f} GB{copies}. Largest cache: {caches}.")
+    if share := bandwidth_share(results):
+        read, speed = about["pass_bytes"] / 1e6, about["bandwidth"] / 1e9
+        lines.append(
+            f"Plain decoding reads {read:.0f} MB of weights a token; at the {speed:.1f} GB/s that "
+            f"this machine reads, measured beside it, that is {share:.0%} of its time."
+        )
     lines += [f"Skipped: {why}." for why in about.get("skipped", [])]
     return "\n\n".join(lines)
+
+
+def bandwidth_share(results: Results) -> float | None:
+    """Share of the time of plain decoding, batch 1, in which reading its weights once a token at
+    the measured speed would be done; None if that is not known."""
+    about = results.about
+    plain = [t for t in results.totals if t.name == PLAIN and t.batch == 1]
+    speed = plain[0].decode_tokens_per_second if plain else None
+    if not speed or not about.get("bandwidth") or not about.get("pass_bytes"):
+        return None
+    return float(about["pass_bytes"] / about["bandwidth"] * speed)
 
 
 EMPTY = "–"

@@ -31,7 +31,7 @@ ROPE_TYPES = ("default", "linear", "llama3", "yarn")
 """Rotary tables that do not depend on the length of the text, so that they can be made once."""
 
 
-Product = Callable[[Tensor], Tensor]
+Product = Linear | FourBit
 """y = x W^T + b: (T, in) -> (T, out)."""
 Packer = Callable[[Tensor, "Tensor | None"], Product]
 """Weight (out, in) and bias -> product."""
@@ -108,6 +108,16 @@ class Backbone:
         self.lm_head_weight: Tensor = self.embedding if tied else head
         self.lm_head = dense(self.lm_head_weight, None)
         self._turns = _turns(core.rotary_emb, self.max_positions, self.sum_dtype)
+
+    @property
+    def pass_bytes(self) -> int:
+        """What a pass over any number of tokens reads of the weights."""
+        products = (
+            product.nbytes
+            for layer in self.layers
+            for product in (layer.qkv, layer.output, layer.gate_up, layer.down)
+        )
+        return sum(products) + self.lm_head.nbytes
 
     def new_cache(self, batch: int, capacity: int) -> KVCache:
         """An empty cache of this model's shape."""

@@ -94,6 +94,11 @@ class FourBit:
         pair = torch.stack([groups.scale.t(), middle.t()], dim=-1)
         self._scale_and_middle = pair.contiguous().bfloat16()
 
+    @property
+    def nbytes(self) -> int:
+        """What a product reads of the weight."""
+        return self._codes.nbytes + self._scale_and_middle.nbytes
+
     def __call__(self, x: Tensor) -> Tensor:
         """(..., in) -> (..., out), in the dtype of x."""
         product = torch.ops.aten._weight_int4pack_mm_for_cpu

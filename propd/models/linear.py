@@ -71,6 +71,11 @@ class Linear:
             shape = (min(self.out_features, PROBED_OUTPUTS), self.in_features)
             self.least_rows = least_rows(shape, bias is not None, weight.dtype, self.packed)
 
+    @property
+    def nbytes(self) -> int:
+        """What a product reads of the weight."""
+        return self.out_features * self.in_features * self.weight.dtype.itemsize
+
     def __call__(self, x: Tensor) -> Tensor:
         """(..., in) -> (..., out); an invariant layer takes (T, in)."""
         if self.least_rows == 1:

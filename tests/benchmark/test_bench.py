@@ -115,6 +115,10 @@ def test_memory_is_told(engine: propd.Engine, tiny_folder: Path) -> None:
     assert set(bench.cache_bytes) == {1, 2}
     assert bench.cache_bytes[1] < bench.cache_bytes[2] <= 2 * bench.cache_bytes[1]
     assert bench.peak_bytes > 10**7
+    assert 10**8 < bench.bandwidth < 10**13
+    shape = engine.backbone
+    layer = 32 * 32 * 2 + 2 * 16 * 32 + 3 * 32 * 48  # q and o, k and v, gate, up and down
+    assert shape.pass_bytes == 4 * (shape.layer_count * layer + shape.vocabulary_size * 32)
 
 
 def arguments(tiny_folder: Path, *more: str) -> list[str]:

@@ -13,7 +13,7 @@ import propd
 from propd.benchmark.figures import Total, by_category, figures_of, totals
 from propd.benchmark.plots import pictures, write_plots
 from propd.benchmark.results import Results, read_results, write_results
-from propd.benchmark.table import page, table
+from propd.benchmark.table import bandwidth_share, page, table
 from propd.core import Milliseconds, SizeDecision, StepEvent
 from tests.benchmark.benches import group, two_groups
 
@@ -113,6 +113,17 @@ def test_the_page_tells_spread_categories_and_what_was_skipped() -> None:
     assert "Skipped: llama.cpp: no file." in text
     assert "Peak memory: 2.00 GB, weights of the peers included" in text
     assert "5.0 MB at batch 1" in text and "other: other 1." in text
+
+
+def test_plain_decoding_is_measured_against_the_memory() -> None:
+    """1 MB a token at 10 MB/s is 0.1 s; 9 tokens after the first in 1.8 s are 0.2 s each: half."""
+    plain = Total("autoregressive", 1, 1, 1, 10, 2.0, 1.0, first_seconds=0.2, groups=1)
+    about = {**ABOUT, "pass_bytes": 10**6, "bandwidth": 10**7}
+    results = Results(about, (plain,), {}, ())
+    assert bandwidth_share(results) == pytest.approx(0.5)
+    assert "reads 1 MB of weights a token; at the 0.0 GB/s" in page(results)
+    assert "that is 50% of its time" in page(results)
+    assert bandwidth_share(replace(results, about=ABOUT)) is None
 
 
 def test_the_pictures_need_no_other_place(tmp_path: Path) -> None:
