@@ -42,6 +42,9 @@ def build_parser() -> argparse.ArgumentParser:
     _generate_parser(actions.add_parser("generate", help="answer a prompt"))
     _bench_parser(actions.add_parser("bench", help="compare the methods on this machine"))
     _accuracy_parser(actions.add_parser("accuracy", help="measure how good the guesses are"))
+    _quality_parser(
+        actions.add_parser("quality", help="what narrower numbers cost, against float32")
+    )
     _sizes_parser(actions.add_parser("sizes", help="compare fixed tree sizes with the dynamic one"))
     _costs_parser(actions.add_parser("costs", help="record what a step costs on this machine"))
     _lossless_parser(
@@ -141,6 +144,13 @@ def _accuracy_parser(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     _model_options(parser)
     parser.set_defaults(run=measure_commands.accuracy)
+
+
+def _quality_parser(parser: argparse.ArgumentParser) -> None:
+    _prompt_options(parser, limit=20)
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    _model_options(parser)
+    parser.set_defaults(run=measure_commands.quality)
 
 
 def _sizes_parser(parser: argparse.ArgumentParser) -> None:

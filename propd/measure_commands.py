@@ -69,6 +69,24 @@ def throughput(options: argparse.Namespace) -> int:
     return 0
 
 
+def quality(options: argparse.Namespace) -> int:
+    """A setting of the engine against float32, token by token."""
+    from propd.benchmark.prompts import read_prompts
+    from propd.engine import load
+
+    prompts = read_prompts(options.prompts, options.limit)
+    from propd.benchmark.quality import compare_quality, quality_json
+
+    reference = load(options.model, dtype="float32", device=options.device, weights="dense")
+    engine, tokens = load_engine(options), options.max_new_tokens
+    found = compare_quality(reference, engine, prompts, tokens, report)
+    if options.json:
+        print(json.dumps(quality_json(engine, tokens, len(prompts), found)))
+    else:
+        print(found.sentence())
+    return 0
+
+
 def sizes(options: argparse.Namespace) -> int:
     """Fixed tree sizes and the dynamic one side by side."""
     from propd.benchmark.prompts import read_prompts
