@@ -67,6 +67,30 @@ class Calibration:
         return self._right[depth - 1] / self._claimed[depth - 1]
 
 
+class Trust:
+    """How much of what trees promise comes true (ours).
+
+    A tree takes the guesses that look best, and those that look better than they are get in first:
+    even calibrated chances promise too much of a chosen tree. Kept as the ratio of two running
+    means, of accepted nodes and of the sums of node values. Owned by one decoding session.
+    """
+
+    def __init__(self, rate: float = RATE) -> None:
+        self._got, self._promised, self._seen, self.rate = 1.0, 1.0, 0, rate
+
+    def observe(self, promised: float, got: int) -> None:
+        """A tree promised so many accepted nodes and got so many."""
+        self._seen += 1
+        rate = _rate(self.rate, self._seen)
+        self._got += rate * (got - self._got)
+        self._promised += rate * (promised - self._promised)
+
+    @property
+    def ratio(self) -> float:
+        """What a promised node is worth."""
+        return self._got / self._promised
+
+
 class Survival:
     """What early pruning leaves: of the nodes, and of the true ones (ours).
 

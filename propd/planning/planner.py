@@ -8,7 +8,7 @@ from itertools import accumulate, pairwise
 from typing import Literal, NamedTuple, Protocol
 
 from propd.core import SizeDecision, TokenTree
-from propd.planning.chances import AcceptanceEstimator, Survival
+from propd.planning.chances import AcceptanceEstimator, Survival, Trust
 from propd.planning.cost import CostModel, FrozenCost, LineCost, Work
 from propd.planning.drafts import RANKS, Drafts
 from propd.planning.exploration import Explorer
@@ -149,7 +149,7 @@ class DynamicPlanner:
     ) -> None:
         self.estimator, self.cost, self.prunes = estimator, cost, prunes
         self.values, self.explorer = values, explorer
-        self.survival = Survival(DEEPEST, RANKS)
+        self.survival, self.trust = Survival(DEEPEST, RANKS), Trust()
         self.max_nodes = max_nodes
         self._least = LEAST
         self._gate_asked, self._gate_open_for = (0, False), 0
@@ -247,7 +247,8 @@ class DynamicPlanner:
             n for n in {*SIZES, *(n * rows for n in SIZES), len(offers)} if n <= len(offers)
         )
         whole = self.survival.of_truths() if pruned else [1.0] * (DEEPEST + 1)
-        gains = (offer.value * whole[offer.depth] for offer in offers)
+        trust = self.trust.ratio if self.values == "contextual" else 1.0
+        gains = (trust * offer.value * whole[offer.depth] for offer in offers)
         lengths = list(accumulate(gains, initial=float(rows)))
         alive = (self.survival.of_node(offer.depth, offer.rank) for offer in offers)
         late = list(accumulate(alive, initial=float(rows))) if pruned else range(rows, 1 << 30)
@@ -292,11 +293,21 @@ class DynamicPlanner:
         for row in feedback.rows:
             for depth, rank in enumerate(row.ranks[: len(self.estimator.table)], start=1):
                 self.estimator.observe(depth, rank)
+            self._learn_trust(row)
             if row.pruned:
                 self._learn_pruning(row)
         self.cost.observe(feedback.work, feedback.spent)
         if self.explorer is not None:
             self.explorer.learn(feedback.work, feedback.spent.total)
+
+    def _learn_trust(self, row: RowFeedback) -> None:
+        tree, whole = row.tree, self.survival.of_truths()
+        if tree.size:
+            nodes = range(1, tree.size + 1)
+            promised = sum(
+                tree.values[n] * (whole[tree.depths[n]] if row.pruned else 1.0) for n in nodes
+            )
+            self.trust.observe(promised, sum(lives is True for lives in row.survived))
 
     def _learn_pruning(self, row: RowFeedback) -> None:
         tree = row.tree

@@ -5,7 +5,7 @@ from typing import Any, Literal
 import pytest
 
 from propd.core import CostTable, Milliseconds, SizeDecision, TokenTree
-from propd.planning.chances import AcceptanceEstimator, Calibration
+from propd.planning.chances import AcceptanceEstimator, Calibration, Trust
 from propd.planning.cost import CurveCost, FrozenCost, LineCost, Work
 from propd.planning.drafts import NO_DRAFTS, Drafts, Guesses, HeadDrafts
 from propd.planning.exploration import Explorer
@@ -54,6 +54,15 @@ def test_modest_heads_never_become_certain() -> None:
     for _ in range(400):
         calibration.observe(1, right=True, claimed=0.3)
     assert calibration.corrected([[0.9, 0.1]])[0][0] == 0.99
+
+
+def test_trust_is_what_came_true_of_what_was_promised() -> None:
+    trust = Trust()
+    trust.observe(22.0, 1)  # the first of 21 observations, 20 of them the prior's
+    assert trust.ratio == pytest.approx(1 / 2)
+    for _ in range(400):
+        trust.observe(2.0, 1)
+    assert trust.ratio == pytest.approx(0.5, abs=0.01)
 
 
 def planner(
@@ -105,6 +114,22 @@ def test_the_choice_is_the_best_ratio() -> None:
 def test_expected_length_is_one_plus_the_values() -> None:
     [tree], decision = plan(planner(0.0))
     assert decision.expected_lengths[-1] == pytest.approx(sum(tree.values))
+
+
+@pytest.mark.parametrize(("values", "gain"), [("contextual", 0.5), ("rank", 1.0)])
+def test_trees_that_promised_too_much_are_believed_less(
+    values: Literal["rank", "contextual"], gain: float
+) -> None:
+    """The chosen tree is of the guesses that look best; by rank (paper) that is not corrected."""
+    boastful, fresh = planner(0.2, values=values), planner(0.2, values=values)
+    tree = TokenTree((-1, 0), (0, 0), (0, 1), (1.0, 0.8))
+    row = RowFeedback(tree, (True, True), False, (), (True,), ())
+    missed = RowFeedback(tree, (True, True), False, (), (None,), ())
+    for step in range(400):
+        seen = row if step % 5 in (0, 2) else missed
+        boastful.learn(Feedback(Work(1, 2, 2), Milliseconds(), (seen,)))
+    promised, believed = (plan(one)[1].expected_lengths[1] - 1 for one in (fresh, boastful))
+    assert believed == pytest.approx(gain * promised, rel=0.1)
 
 
 def test_no_tree_is_deeper_than_the_text_can_grow() -> None:
