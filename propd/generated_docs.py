@@ -1,7 +1,7 @@
 """Pages that are made by a command: `python -m propd.generated_docs [--check]`.
 
-`docs/cli.md` is the help of every command. The table of the README is the last benchmark, out of
-`docs/benchmark.json`. `--check` writes nothing and exits with 1 if a page is stale; CI runs it.
+`docs/cli.md` is the help of every command. The tables of the README are the last benchmarks, out of
+`docs/benchmark*.json`. `--check` writes nothing and exits with 1 if a page is stale; CI runs it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,11 @@ from pathlib import Path
 from propd.cli import build_parser
 
 ROOT = Path(__file__).resolve().parent.parent
-BENCHMARK = ROOT / "docs" / "benchmark.json"
+BENCHMARKS = {
+    "In the default numbers": ROOT / "docs" / "benchmark.json",
+    "In float32": ROOT / "docs" / "benchmark-float32.json",
+}
+"""Title to results."""
 BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
 
 
@@ -47,21 +51,26 @@ def readme_page() -> str:
 
 
 def benchmark_section() -> str:
-    """The table, and how it was measured."""
-    if not BENCHMARK.exists():
-        return ""
+    """The tables, and how they were measured."""
+    parts = [_benchmark(title, path) for title, path in BENCHMARKS.items() if path.exists()]
+    return "\n\n".join(["## Measured", *parts]) + "\n\n" if parts else ""
+
+
+def _benchmark(title: str, path: Path) -> str:
     from propd.benchmark.results import read_results
     from propd.benchmark.table import page
 
-    results = read_results(BENCHMARK)
+    results = read_results(path)
     about = results.about
+    four_bit = " with weights in groups of 4 bits" if about.get("weights") == "int4" else ""
     how = (
         f"{about['prompts']} prompts, {about['max_new_tokens']} new tokens each, greedy, "
-        f"{about['model']}, {about['dtype']}, batch {', '.join(map(str, about['batch_sizes']))}, "
+        f"{about['model']}, {about['dtype']}{four_bit}, batch "
+        f"{', '.join(map(str, about['batch_sizes']))}, "
         f"{about['machine']}, torch {about['versions']['torch']}. "
         f"Command: `python -m propd {about['command']}`."
     )
-    return f"## Measured\n\n{page(results)}\n\n{how}\n\n"
+    return f"### {title}\n\n{page(results)}\n\n{how}"
 
 
 def pages() -> dict[Path, str]:
