@@ -116,7 +116,8 @@ def header_to_json(header: Header) -> dict[str, Any]:
     A later field that says nothing is left out, so that files from before it stay as they are.
     """
     late = ("numerics", "weights", "heads", "continuing", "continuing_text")
-    return {name: value for name, value in asdict(header).items() if name not in late or value}
+    told = {**asdict(header), "continuing": list(header.continuing)}
+    return {name: value for name, value in told.items() if name not in late or value}
 
 
 def save(trace: Trace, path: str | Path) -> None:

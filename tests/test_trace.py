@@ -114,7 +114,7 @@ def test_a_run_that_was_made_to_begin_so_says_it(engine: propd.Engine) -> None:
     ids = tuple(engine.tokenizer("ab")["input_ids"])
     events = tuple(engine.stream("abc", max_new_tokens=8, continuing=ids))
     about = replace(HEADER, continuing=ids, continuing_text=engine.text_of(ids))
-    again = from_json(parsed(Trace(about, events)))
+    again = from_json(trace_to_json(Trace(about, events)))
     assert (again.header.continuing, again.header.continuing_text) == (ids, "ab")
     plain = parsed(Trace(HEADER, events))
     assert "continuing" not in plain["header"]
