@@ -7,17 +7,19 @@ import logging
 import threading
 import time
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import closing
 from typing import Any
 
 import propd
-from app import settings
-from app.strings import page, watch
+from app import patience, settings
+from app.strings import page
 from propd.core import DecodingConfig
-from propd.errors import InvalidRequest, ProPDError
+from propd.errors import ProPDError
 from propd.event_json import event_to_json
 from propd.methods import METHODS, MethodSettings, asks_heads, settled
+from propd.recording import header_for
+from propd.trace import header_to_json
 
 Message = dict[str, Any]
 log = logging.getLogger(__name__)
@@ -45,6 +47,7 @@ class EngineRoom:
             self._report(page.MEASURING)
             engine.warm_up()
             self.engine = engine
+            patience.remember(self.model, time.monotonic() - self.began)
         except ProPDError as error:
             self.reason = str(error)
         except Exception:
@@ -66,7 +69,9 @@ class EngineRoom:
         if self.done.is_set():
             return page.NO_MODEL.format(reason=self.reason)
         seconds = int(time.monotonic() - self.began)
-        return page.LOADING.format(model=self.model, stage=self.stage, seconds=seconds)
+        before = patience.last_time(self.model)
+        told = page.LOADING_BEFORE.format(seconds=round(before)) if before else ""
+        return page.LOADING.format(model=self.model, stage=self.stage, seconds=seconds, before=told)
 
     def methods(self) -> list[MethodSettings]:
         """What the model can run, the best known first; all, while nothing is known of it."""
@@ -87,9 +92,10 @@ class EngineRoom:
 class Run:
     """One request: its messages to the page, coalesced and bounded."""
 
-    def __init__(self, prompt: str, method: str) -> None:
+    def __init__(self, prompt: str, config: DecodingConfig, continuing: Sequence[int] = ()) -> None:
         self.id = uuid.uuid4().hex
-        self.header: Message = {"prompt": prompt, "method": method}
+        self.prompt, self.config, self.continuing = prompt, config, tuple(continuing)
+        self.header: Message = {"prompt": prompt, "method": config.method}
         self.events: list[Message] = []
 
     def message(self, phase: str, *, whole: bool = False, stage: str = "") -> Message:
@@ -107,15 +113,12 @@ class Run:
             "events": {str(event["index"]): event for event in events},
         }
 
-    def stream(self, engine: Any, max_new_tokens: int) -> Iterator[Message]:
+    def stream(self, engine: Any) -> Iterator[Message]:
         """Run the engine; several events may share a message. Closing it cancels the run."""
-        self.header = {**engine.describe(), **self.header}
-        events = engine.stream(
-            self.header["prompt"],
-            method=self.header["method"],
-            prune_when=settings.PRUNE_WHEN,
-            max_new_tokens=max_new_tokens,
-            record_probabilities=True,
+        events = engine.stream(self.prompt, self.config, continuing=self.continuing)
+        told = engine.text_of(self.continuing)
+        self.header = header_to_json(
+            header_for(engine.describe(), self.prompt, self.config, self.continuing, told)
         )
         sent = 0.0
         with closing(events):
@@ -127,22 +130,22 @@ class Run:
         yield self.message("done", whole=True)
 
 
-def answer(room: EngineRoom, prompt: str, method: str, max_new_tokens: int) -> Iterator[Message]:
+def answer(
+    room: EngineRoom, prompt: str, config: DecodingConfig, continuing: Sequence[int] = ()
+) -> Iterator[Message]:
     """Answer a prompt, waiting for the model if need be. Closing the generator cancels the run.
 
-    An error reaches the page as a last message "failed" and is raised again as a toast's text, a
-    `ProPDError`; what was sent before stays on screen.
+    continuing: tokens that the answer is made to begin with. An error reaches the page as a last
+    message "failed" and is raised again as a toast's text, a `ProPDError`; what was sent before
+    stays on screen.
     """
-    run = Run(prompt, method)
+    run = Run(prompt, config, continuing)
     while not room.done.wait(timeout=0.5):
         yield run.message("loading", stage=room.stage)
     try:
         if room.engine is None:
             raise ProPDError(page.NO_MODEL.format(reason=room.reason))
-        limit = settings.MAX_NEW_TOKENS
-        if max_new_tokens > limit:  # the slider binds a browser, not a script
-            raise InvalidRequest(watch.TOO_MANY.format(given=max_new_tokens, limit=limit))
-        yield from run.stream(room.engine, max_new_tokens)
+        yield from run.stream(room.engine)
     except ProPDError:
         yield run.message("failed", whole=True)
         raise

@@ -6,22 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import gradio as gr
-
+from app.options import Options
 from app.runs import EngineRoom
 
 UNSEEN: Final[dict[str, Any]] = {"show_progress": "hidden", "api_visibility": "private"}
 """For events of the page itself: no spinner, no entry in the API."""
 ONE_AT_A_TIME: Final[dict[str, Any]] = {"concurrency_id": "model", "concurrency_limit": 1}
 """For events that run the model: all of them share one place in the queue."""
-
-
-@dataclass(frozen=True)
-class Options:
-    """The settings beside the tabs, as inputs of an event."""
-
-    method: gr.Dropdown
-    max_new_tokens: gr.Slider
 
 
 @dataclass(frozen=True)

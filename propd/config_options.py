@@ -57,6 +57,12 @@ def tree_options(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="largest tree of a dynamic method (default: %(default)s)",
     )
+    add(
+        "--tree-size",
+        type=int,
+        metavar="N",
+        help="nodes of every tree of a dynamic method (default: weighed in every step)",
+    )
     add("--prune-layer", type=int, metavar="L", help="layers before it (default: the heads' own)")
     _choice(parser, "guesses", "who guesses")
     _choice(parser, "values", "what a node of a dynamic tree is worth")

@@ -63,6 +63,9 @@ class DecodingConfig:
     """Tokens to write at most, at least 1."""
     max_nodes: int = 63
     """Largest tree of a dynamic method, the root not counted."""
+    tree_size: int | None = None
+    """Nodes of every tree of a dynamic method, if there are as many guesses. None: the size is
+    weighed in every step."""
     prune_rule: Literal["topk", "threshold", "budget"] = "topk"
     """What early pruning goes by. ``topk`` is the paper's rule: a child outside its parent's top-k
     of the early head goes. ``threshold``: a child less probable than ``prune_threshold`` goes.

@@ -36,6 +36,7 @@ from propd.planning.planner import Planner
 from propd.planning.pruner import Pruner
 from propd.requests import (
     MAX_ROWS,
+    check_beginning,
     check_prompt,
     check_prompts,
     check_rows,
@@ -43,7 +44,7 @@ from propd.requests import (
     settings_of,
 )
 from propd.session import Session
-from propd.text import TokenTexts, prompt_ids
+from propd.text import IncrementalDecoder, TokenTexts, prompt_ids
 
 HEADS_FOLDER = Path(__file__).resolve().parent.parent / "assets" / "heads"
 
@@ -158,13 +159,18 @@ class Engine:
             raise prompt_too_long(f"{len(ids):,} tokens", limit)
         return ids
 
+    def text_of(self, token_ids: Sequence[int]) -> str:
+        """The text of the beginning of an answer; half a character waits for its other half."""
+        decoder = IncrementalDecoder(self.tokenizer)
+        return "".join(map(decoder.push, token_ids))
+
     def stream(
         self, prompt: str, config: DecodingConfig | None = None, **settings: Any
     ) -> Iterator[StepEvent]:
         """Answer a prompt; one event for the prefill, then one a step. Closing it cancels.
 
-        Settings are the fields of `DecodingConfig`, and ``planner`` and ``pruner`` as in
-        `stream_batch`. The request is checked before anything runs.
+        Settings are the fields of `DecodingConfig`, and ``continuing``, ``planner`` and ``pruner``
+        as in `stream_batch`. The request is checked before anything runs.
         """
         return self.stream_batch([prompt], config, max_rows=1, **settings)
 
@@ -174,22 +180,25 @@ class Engine:
         config: DecodingConfig | None = None,
         *,
         max_rows: int = MAX_ROWS,
+        continuing: Sequence[int] = (),
         planner: Planner | None = None,
         pruner: Pruner | None = None,
         **settings: Any,
     ) -> Iterator[StepEvent]:
         """Answer prompts together, at most ``max_rows`` at once; events tell their ``row``.
 
-        planner, pruner: your own in place of the method's (docs/extending.md).
+        continuing: tokens that every answer begins with, whatever the model would have written;
+        the events are those of what it writes after them. planner, pruner: your own in place of
+        the method's (docs/extending.md).
         """
         config = settings_of(config, settings)
         check_prompts(prompts)
         check_rows(max_rows)
-        encoded = [self.encode(prompt) for prompt in prompts]
+        encoded = [self._encode(prompt, continuing) for prompt in prompts]
         rows, longest = min(max_rows, len(prompts)), max(map(len, encoded))
         opening = Opening(config, rows, longest, planner, pruner)
         opening.check(self.backbone, self._shape)
-        return self._stream(encoded, opening)
+        return self._stream(encoded, opening, continuing)
 
     def open(
         self,
@@ -261,9 +270,22 @@ class Engine:
     def _shape(self) -> HeadsShape | None:
         return self.heads.shape if self.heads is not None else None
 
-    def _stream(self, prompts: list[list[int]], opening: Opening) -> Iterator[StepEvent]:
+    def _encode(self, prompt: str, continuing: Sequence[int]) -> list[int]:
+        """A prompt and the beginning of its answer."""
+        limit = self.backbone.max_positions
+        ids = self.encode(prompt)
+        if len(ids) + len(continuing) >= limit:
+            raise prompt_too_long(
+                f"{len(ids):,} tokens, its answer begins with {len(continuing):,},", limit
+            )
+        check_beginning(continuing, self.backbone.vocabulary_size, self.end_tokens)
+        return [*ids, *continuing]
+
+    def _stream(
+        self, prompts: list[list[int]], opening: Opening, continuing: Sequence[int]
+    ) -> Iterator[StepEvent]:
         with self._open(opening) as session:
-            yield from session.run(prompts)
+            yield from session.run(prompts, continuing)
 
     def _open(self, opening: Opening) -> Session:
         parts = opening.parts(self._shape, self._costs)

@@ -196,10 +196,11 @@ def make_planner(config: DecodingConfig, shape: HeadsShape | None, cost: CostMod
     return DynamicPlanner(
         AcceptanceEstimator(() if config.guesses == "text" else table),
         cost,
-        config.max_nodes,
+        config.tree_size or config.max_nodes,
         values="rank" if config.values == "rank" else "contextual",
         prunes=_prunes(config),
-        explorer=None if config.cost_table else Explorer(),
+        explorer=None if config.cost_table or config.tree_size else Explorer(),
+        size=config.tree_size,
     )
 
 

@@ -53,7 +53,7 @@ class Opening:
         if self.planner is not None:
             tree = self.planner.max_nodes
         else:
-            sizes = {"root": 0, "dynamic": self.config.max_nodes}
+            sizes = {"root": 0, "dynamic": self.config.tree_size or self.config.max_nodes}
             tree = sizes.get(method.tree, MEDUSA_NODES)
         slots = min(self.longest + self.config.max_new_tokens, backbone.max_positions) + tree + 1
         check_memory(backbone, self.rows, slots, tree + 1)

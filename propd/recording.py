@@ -13,14 +13,25 @@ from propd.errors import InvalidRequest
 from propd.trace import Header, Trace, save
 
 
-def header_for(about: Mapping[str, Any], prompt: str, config: DecodingConfig) -> Header:
-    """The header of a run of today. about: `propd.engine.Engine.describe`, or better known."""
+def header_for(
+    about: Mapping[str, Any],
+    prompt: str,
+    config: DecodingConfig,
+    continuing: Sequence[int] = (),
+    continuing_text: str = "",
+) -> Header:
+    """The header of a run of today. about: `propd.engine.Engine.describe`, or better known.
+
+    continuing, continuing_text: what the answer was made to begin with, if anything.
+    """
     return Header(
         **about,
         method=config.method,
         prompt=prompt,
         config=asked(config),
         recorded=date.today().isoformat(),
+        continuing=tuple(continuing),
+        continuing_text=continuing_text,
     )
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields, replace
 from difflib import get_close_matches
 from typing import Any
 
 from propd.core import DecodingConfig
 from propd.errors import InvalidRequest
-from propd.methods import settled
+from propd.methods import method_settings, settled
 
 MAX_TREE = 63
 """Largest tree a request may ask for."""
@@ -53,6 +53,23 @@ def check_prompt(prompt: str) -> None:
         raise InvalidRequest("The prompt is empty; write a question or an instruction.")
 
 
+def check_beginning(
+    token_ids: Sequence[int], vocabulary_size: int, end_tokens: Collection[int]
+) -> None:
+    """Refuse a beginning of an answer that is no list of tokens, or that ends the answer."""
+    for token in token_ids:
+        if type(token) is not int or not 0 <= token < vocabulary_size:
+            raise InvalidRequest(
+                f"The answer cannot begin with the token {token!r}; a token is a whole number from "
+                f"0 to {vocabulary_size - 1:,}."
+            )
+        if token in end_tokens:
+            raise InvalidRequest(
+                f"The text ends with the token {token}, so there is nothing to go on with; "
+                "choose another one."
+            )
+
+
 def check_config(config: DecodingConfig) -> None:
     """Refuse settings outside their limits."""
     config = settled(config)
@@ -68,11 +85,25 @@ def check_config(config: DecodingConfig) -> None:
         raise InvalidRequest(
             f"The largest tree is {config.max_nodes} nodes; it must be between 1 and {MAX_TREE}."
         )
+    _check_tree_size(config)
     _check_choices(config)
     _check_sampling(config)
     _check_stop(config)
     if config.prune_top_k is not None and config.prune_top_k < 1:
         raise InvalidRequest(f"The pruning top-k is {config.prune_top_k}; it must be at least 1.")
+
+
+def _check_tree_size(config: DecodingConfig) -> None:
+    size = config.tree_size
+    if size is None:
+        return
+    if not 1 <= size <= MAX_TREE:
+        raise InvalidRequest(f"The tree size is {size}; it must be between 1 and {MAX_TREE}.")
+    if method_settings(config.method).tree != "dynamic":
+        raise InvalidRequest(
+            f"The method '{config.method}' drafts the same tree in every step; leave the tree size "
+            "open, or use a method that chooses it, such as propd."
+        )
 
 
 CHOICES = {
@@ -83,7 +114,15 @@ CHOICES = {
     "cost_model": ("curve", "line"),
     "acceptance": ("exact", "typical"),
 }
-WHOLE_NUMBERS = ("max_new_tokens", "max_nodes", "prune_top_k", "prune_layer", "top_k", "seed")
+WHOLE_NUMBERS = (
+    "max_new_tokens",
+    "max_nodes",
+    "tree_size",
+    "prune_top_k",
+    "prune_layer",
+    "top_k",
+    "seed",
+)
 MAX_STOPS = 16
 MAX_STOP_LENGTH = 200
 

@@ -67,14 +67,20 @@ class Session:
         self.decoding.leave(found)
         self._streams.pop(row, None)
 
-    def run(self, prompts: Sequence[Sequence[int]]) -> Iterator[StepEvent]:
+    def run(
+        self, prompts: Sequence[Sequence[int]], continuing: Sequence[int] = ()
+    ) -> Iterator[StepEvent]:
         """Decode prompts of token ids, as many at once as there are rows. Closing it cancels.
 
-        Rows are numbered from 0, so none may be open.
+        Rows are numbered from 0, so none may be open. continuing: the last tokens of every prompt,
+        if they are the beginning of its answer.
         """
         if self.rows:
             raise InvalidRequest(f"The rows {self.rows} are being decoded; end or cancel them.")
-        self._streams |= {number: self._stream() for number in range(len(prompts))}
+        self._streams |= {
+            number: TextStream(self._tokenizer, self._stop, continuing)
+            for number in range(len(prompts))
+        }
         self._next = max(self._next, len(prompts))
         with closing(self.decoding.run(prompts)) as events:  # type: ignore[type-var]
             for event in events:
@@ -97,7 +103,7 @@ class Session:
 
     def _join(self, ids: list[int]) -> StepEvent:
         number = self._next
-        self._streams[number] = self._stream()
+        self._streams[number] = TextStream(self._tokenizer, self._stop)
         try:
             event = self.decoding.join(number, ids)
         except BaseException:
@@ -105,9 +111,6 @@ class Session:
             raise
         self._next += 1
         return event
-
-    def _stream(self) -> TextStream:
-        return TextStream(self._tokenizer, self._stop)
 
     def _push(self, row: int, token_ids: Sequence[int]) -> int | None:
         return self._streams[row].push(token_ids)

@@ -71,8 +71,13 @@ class TextStream:
     Text that may be the beginning of a stop string is held back until the next tokens decide.
     """
 
-    def __init__(self, tokenizer: Any, stop: Sequence[str] = ()) -> None:
+    def __init__(
+        self, tokenizer: Any, stop: Sequence[str] = (), beginning: Sequence[int] = ()
+    ) -> None:
+        """beginning: tokens that the text goes on from; they are no part of it."""
         self._decoder, self._stop = IncrementalDecoder(tokenizer), tuple(stop)
+        for token in beginning:
+            self._decoder.push(token)
         self._held = ""
         self._pieces: list[str] = []
 

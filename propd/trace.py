@@ -38,6 +38,7 @@ __all__ = [
 SCHEMA = "propd-trace/1"
 MAX_BYTES = 5_000_000
 MAX_EVENTS = 5_000
+MAX_BEGINNING = 5_000
 
 PLACE_AND_TIME = ("source", "machine", "threads", "versions", "recorded")
 """Fields of a header that tell where and when a run was made, and not what was computed."""
@@ -68,6 +69,10 @@ class Header:
     recorded: str = ""
     """Date, as YYYY-MM-DD."""
     config: dict[str, Any] = field(default_factory=dict)
+    continuing: tuple[int, ...] = ()
+    """Tokens that the answer was made to begin with; the events tell what the model wrote then."""
+    continuing_text: str = ""
+    """Their text."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +100,7 @@ def trace_to_json(trace: Trace) -> dict[str, Any]:
     stats = trace.stats
     return {
         "schema": SCHEMA,
-        "header": _without_blanks(asdict(trace.header)),
+        "header": header_to_json(trace.header),
         "events": [event_to_json(event) for event in trace.events],
         "stats": {
             **{name: short(value) for name, value in asdict(stats).items()},
@@ -105,10 +110,14 @@ def trace_to_json(trace: Trace) -> dict[str, Any]:
     }
 
 
-def _without_blanks(header: dict[str, Any]) -> dict[str, Any]:
-    """A field that says nothing is left out, so that files from before it stay as they are."""
-    late = ("numerics", "weights", "heads")
-    return {name: value for name, value in header.items() if name not in late or value}
+def header_to_json(header: Header) -> dict[str, Any]:
+    """The header as JSON.
+
+    A later field that says nothing is left out, so that files from before it stay as they are.
+    """
+    late = ("numerics", "weights", "heads", "continuing", "continuing_text")
+    told = {**asdict(header), "continuing": list(header.continuing)}
+    return {name: value for name, value in told.items() if name not in late or value}
 
 
 def save(trace: Trace, path: str | Path) -> None:
@@ -163,7 +172,20 @@ def _header(data: dict[str, Any]) -> Header:
         heads=_texts(data, "heads"),
         versions=_texts(data, "versions"),
         config=read_plain(read_object(data.get("config", {}), "header.config"), "header.config"),
+        continuing=_beginning(data),
+        continuing_text=read_text(
+            data.get("continuing_text", ""), "header.continuing_text", MAX_TEXT
+        ),
     )
+
+
+def _beginning(data: dict[str, Any]) -> tuple[int, ...]:
+    where = "header.continuing"
+    ids = read_list(data.get("continuing", []), where, MAX_BEGINNING)
+    tokens = tuple(read_whole(item, where) for item in ids)
+    if any(token < 0 for token in tokens):
+        raise InvalidTrace(f"The trace contradicts itself: a token of {where} is below 0.")
+    return tokens
 
 
 def _texts(data: dict[str, Any], name: str) -> dict[str, str]:

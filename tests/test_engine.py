@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import propd
 from propd import DecodingConfig, InvalidRequest, ModelUnavailable, RunStats
+from propd.text import TextStream
 
 
 @pytest.fixture(scope="module")
@@ -160,3 +162,69 @@ def test_no_prompts_are_refused(engine: propd.Engine) -> None:
 def test_a_row_that_waited_is_not_charged_for_it(engine: propd.Engine) -> None:
     runs = engine.generate_batch(["abc"] * 6, max_new_tokens=20, max_rows=1)
     assert runs[-1].stats.seconds < 3 * runs[0].stats.seconds + 0.1
+
+
+@pytest.mark.parametrize("method", ["autoregressive", "medusa", "propd", "lookup"])
+def test_an_answer_goes_on_from_its_own_beginning_as_it_did(
+    engine: propd.Engine, method: str
+) -> None:
+    """Where nothing is changed, "what if" must change nothing: forced tokens are only the past."""
+    whole = engine.generate("abc", method=method, max_new_tokens=40)
+    for cut in (1, 7, 39):
+        rest = engine.generate(
+            "abc", method=method, max_new_tokens=40 - cut, continuing=whole.token_ids[:cut]
+        )
+        assert rest.token_ids == whole.token_ids[cut:]
+        assert engine.text_of(whole.token_ids[:cut]) + rest.text == whole.text
+
+
+def test_an_answer_goes_on_from_a_token_that_was_not_chosen(engine: propd.Engine) -> None:
+    """A dropped branch is a text like any other: every method writes what plain decoding does."""
+    chosen = engine.generate("abc", max_new_tokens=3).token_ids
+    forced = (*chosen[:2], (chosen[2] + 1) % 256)
+    runs = [
+        engine.generate("abc", method=method, max_new_tokens=20, continuing=forced).token_ids
+        for method in ("autoregressive", "propd", "propd-static")
+    ]
+    assert runs[0] == runs[1] == runs[2]
+    past = engine.generate("abc", max_new_tokens=4, continuing=forced).events[1].past_length
+    assert past == len(engine.encode("abc")) + 3
+
+
+def test_half_a_character_in_the_beginning_is_completed(engine: propd.Engine) -> None:
+    """A branch may begin inside a character; the rest of it must not come out as rubbish."""
+    first, second = engine.tokenizer("é")["input_ids"]
+    stream = TextStream(engine.tokenizer, (), [first])
+    stream.push([second])
+    assert stream.take() == ("é",)
+
+
+@pytest.mark.parametrize(
+    ("beginning", "says"),
+    [
+        ([999], "token is a whole number from 0 to 256"),
+        ([-1], "cannot begin with the token -1"),
+        (["a"], "cannot begin with the token 'a'"),
+        ([True], "cannot begin with the token True"),
+        ([5, 256], "The text ends with the token 256"),
+        ([5] * 300, "its answer begins with 300"),
+    ],
+)
+def test_a_beginning_that_is_none_is_refused(
+    engine: propd.Engine, beginning: list[Any], says: str
+) -> None:
+    """The tokens come from a browser."""
+    with pytest.raises(InvalidRequest, match=says):
+        engine.stream("abc", continuing=beginning)
+
+
+def test_a_tree_of_fixed_size_has_that_size_in_every_step(engine: propd.Engine) -> None:
+    for size in (1, 6, 40):
+        run = engine.generate("abc", method="propd", max_new_tokens=30, tree_size=size)
+        full = [event for event in run.events[1:] if event.decision.reason == "fixed"]
+        assert full and all(event.drafted == size for event in full)
+        assert run.text == engine.generate("abc", max_new_tokens=30).text
+    with pytest.raises(InvalidRequest, match="drafts the same tree in every step"):
+        engine.stream("abc", method="medusa", tree_size=4)
+    with pytest.raises(InvalidRequest, match="The tree size is 64"):
+        engine.stream("abc", tree_size=64)

@@ -109,6 +109,18 @@ def test_runs_of_every_kind_can_be_saved(engine: propd.Engine, settings: dict[st
     assert again.header == trace.header
 
 
+def test_a_run_that_was_made_to_begin_so_says_it(engine: propd.Engine) -> None:
+    """Without its beginning the text on screen would begin in the middle of a sentence."""
+    ids = tuple(engine.tokenizer("ab")["input_ids"])
+    events = tuple(engine.stream("abc", max_new_tokens=8, continuing=ids))
+    about = replace(HEADER, continuing=ids, continuing_text=engine.text_of(ids))
+    again = from_json(trace_to_json(Trace(about, events)))
+    assert (again.header.continuing, again.header.continuing_text) == (ids, "ab")
+    plain = parsed(Trace(HEADER, events))
+    assert "continuing" not in plain["header"]
+    assert fingerprint(again) != fingerprint(from_json(plain))
+
+
 def test_a_run_that_a_stop_string_ends_can_be_saved(engine: propd.Engine) -> None:
     """The step that writes a stop string keeps fewer tokens than it accepted."""
     text = engine.generate("abc", method="medusa", max_new_tokens=30).text

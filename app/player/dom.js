@@ -1,6 +1,8 @@
 // The player's HTML. Token text enters the page through textContent alone, never as markup.
-import { facts, guessedBy, nodeAt, pieces, say, tableColumns, tableRows, visible, why } from "./words.js";
-import { CORNERS, LOOKS, PHASES } from "./figures.js";
+import { CORNERS, LOOKS } from "./figures.js";
+import { PHASES } from "./phases.js";
+import { outline, svg } from "./svg.js";
+import { facts, guessedBy, nodeAt, say, tableColumns, tableRows, visible, why } from "./words.js";
 
 /** A new element; `attributes` may hold on<event> listeners; strings become text, never markup. */
 export function make(tag, attributes = {}, ...children) {
@@ -13,15 +15,6 @@ export function make(tag, attributes = {}, ...children) {
   return element;
 }
 
-const SHAPES = {
-  r: ["path", { d: "M8 2 L14 8 L8 14 L2 8 Z", class: "propd-blue" }],
-  b: ["path", { d: "M8 2 L14 8 L8 14 L2 8 Z", class: "propd-blue" }],
-  a: ["circle", { cx: 8, cy: 8, r: 5, fill: LOOKS.a.colour, stroke: "currentColor", "stroke-width": 2 }],
-  x: ["path", { d: "M3 3 L13 13 M13 3 L3 13", stroke: LOOKS.x.colour, "stroke-width": 3.5 }],
-  p: ["circle", { cx: 8, cy: 8, r: 4.5, fill: "none", stroke: LOOKS.p.colour, "stroke-width": 2 }],
-  d: ["circle", { cx: 8, cy: 8, r: 4.5, fill: LOOKS.d.colour }],
-};
-
 const ICONS = {
   play: "M4 2 L14 8 L4 14 Z",
   pause: "M3 2 H6.5 V14 H3 Z M9.5 2 H13 V14 H9.5 Z",
@@ -30,12 +23,6 @@ const ICONS = {
   first: "M2 2 H4.5 V14 H2 Z M14 2 L6 8 L14 14 Z",
   last: "M2 2 L10 8 L2 14 Z M11.5 2 H14 V14 H11.5 Z",
 };
-
-function svg(tag, attributes) {
-  const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
-  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
-  return element;
-}
 
 /** Drawn, not typed: fonts differ in which of these signs they have. */
 export function icon(name) {
@@ -46,15 +33,18 @@ export function icon(name) {
 
 /** The mark of a fate: its line and its shape, as the tree draws them. */
 export function mark(fate) {
-  const picture = svg("svg", { viewBox: "-18 0 34 16", width: 34, height: 16, "aria-hidden": "true" });
-  const dashes = { solid: "", dash: "5 3", dot: "2 3" }[LOOKS[fate].line];
+  const look = LOOKS[fate], own = "rb".includes(fate); // blue is another one on a dark page
+  const paint = (name) => (own ? { class: "propd-blue" } : { [name]: look.colour });
+  const picture = svg("svg", { viewBox: "-26 -8 34 16", width: 34, height: 16, "aria-hidden": "true" });
   if (fate !== "r") {
-    picture.append(svg("line", {
-      x1: -18, y1: 8, x2: 2, y2: 8, class: fate === "b" ? "propd-blue" : "", stroke: LOOKS[fate].colour, "stroke-dasharray": dashes,
-      "stroke-width": Math.max(1.5, LOOKS[fate].edge),
-    }));
+    const dash = { solid: null, dash: "5 3", dot: "2 3" }[look.line];
+    picture.append(svg("line", { x1: -26, y1: 0, x2: -6, y2: 0, ...paint("stroke"), "stroke-dasharray": dash, "stroke-width": Math.max(1.5, look.edge) }));
   }
-  picture.append(svg(...SHAPES[fate]));
+  const open = look.symbol.endsWith("-open");
+  picture.append(svg("path", {
+    d: outline(look.symbol, 10), ...(open ? { fill: "none", stroke: look.colour } : paint("fill")),
+    ...(fate === "a" ? { stroke: "currentColor" } : {}), "stroke-width": 2,
+  }));
   return picture;
 }
 
@@ -75,9 +65,11 @@ function legend(words, sources) {
 }
 
 function textLegend(words) {
-  const item = (kind) => make("li", {}, make("span", { class: `propd-piece ${kind}` }, "abc"), " " + words["from_" + kind]);
+  const item = (kind) => make("li", {}, make("span", { class: `propd-piece ${kind}` }, words.abc), " " + words["from_" + kind]);
   return make("ul", { class: "propd-legend" }, ...["accepted", "bonus", "prefill"].map(item));
 }
+
+const SPEEDS = ["0.25", "0.5", "1", "2", "4"];
 
 function controls(words, on) {
   const button = (name) => make("button", {
@@ -91,79 +83,78 @@ function controls(words, on) {
     }),
     place: make("span", { class: "propd-place" }),
     speed: make("select", { class: "propd-speed", "aria-label": words.speed, title: words.speed, onchange: on.speed },
-      ...[["0.5", "0.5×"], ["1", "1×"], ["2", "2×"], ["4", "4×"], ["real", words.as_it_ran]]
+      ...[...SPEEDS.map((speed) => [speed, speed + "×"]), ["real", words.as_it_ran]]
         .map(([value, label]) => make("option", { value, selected: value === "1" }, label))),
   };
-  const bar = make("div", { class: "propd-controls", role: "group" },
+  const help = make("button", { type: "button", class: "propd-button", "aria-label": words.keys, title: words.keys, onclick: on.help }, "?");
+  const bar = make("div", { class: "propd-controls", role: "group", "aria-label": words.playback },
     button("first"), button("previous"), parts.play, button("next"), button("last"),
-    parts.scrub, parts.place, parts.speed, parts.live);
+    parts.scrub, parts.place, parts.speed, parts.live, help);
   return { ...parts, bar };
+}
+
+/** The keys, shown by "?". */
+function helpDialog(words) {
+  const rows = words.key_list.flatMap(([keys, what]) => [make("dt", {}, ...keys.split(" ").map((key) => make("kbd", {}, key))), make("dd", {}, what)]);
+  const dialog = make("dialog", { class: "propd-help", "aria-label": words.keys },
+    make("h3", {}, words.keys), make("dl", {}, ...rows),
+    make("button", { type: "button", class: "propd-button", onclick: () => dialog.close() }, words.close));
+  return dialog;
+}
+
+function phaseButtons(words, on) {
+  return make("div", { class: "propd-phases", role: "group", "aria-label": words.phase },
+    ...PHASES.map((name) => make("button", { type: "button", "data-phase": name, onclick: () => on.phase(name) }, words.phase_names[name])));
+}
+
+function timeline(words) {
+  const parts = {
+    timelineChart: make("div", { class: "propd-timeline-chart" }),
+    timelineCursor: make("div", { class: "propd-timeline-cursor" }),
+    timelineLine: make("p", { class: "propd-timeline-line" }, words.timeline_hint),
+  };
+  // For the pointer; the slider above does the same for the keyboard, and the caption says the numbers.
+  parts.timeline = make("div", { class: "propd-timeline-box", "aria-hidden": "true" }, parts.timelineChart, parts.timelineCursor);
+  return parts;
 }
 
 /** Build the whole player once; returns its parts by name. */
 export function build(words, on) {
-  const p = controls(words, on);
+  const p = { ...controls(words, on), ...timeline(words) };
   p.runs = make("div", { class: "propd-runs", role: "group", "aria-label": words.runs });
   p.status = make("span", { class: "propd-status" });
   p.metrics = make("dl", { class: "propd-metrics" });
   p.prompt = make("p", { class: "propd-prompt" });
   p.text = make("div", { class: "propd-text", role: "region", "aria-label": words.text, tabindex: 0, onclick: on.word });
-  p.caption = make("p", { class: "propd-caption", "aria-live": "polite" });
-  p.guesses = make("p", { class: "propd-guesses", hidden: true });
-  p.phases = make("div", { class: "propd-phases", role: "group", "aria-label": words.phase },
-    ...PHASES.map((name) => make("button", { type: "button", "data-phase": name, onclick: () => on.phase(name) }, words["phase_" + name])));
+  p.caption = make("p", { class: "propd-caption" });
+  p.summary = make("p", { class: "propd-unseen", "aria-live": "polite" });
+  p.phases = phaseButtons(words, on);
   p.tree = make("div", { class: "propd-tree" });
   p.treeBox = make("div", { class: "propd-tree-box", role: "group", "aria-label": words.tree }, p.tree);
   p.card = make("section", { class: "propd-card", "aria-label": words.card });
   p.sizeText = make("p", { class: "propd-size-text" });
   p.size = make("div", { class: "propd-size" });
   p.times = make("div", { class: "propd-times" });
+  p.help = helpDialog(words);
   p.table = make("details", { class: "propd-table", ontoggle: on.table }, make("summary", {}, words.table),
     make("div", { class: "propd-table-box", tabindex: 0, role: "region", "aria-label": words.table }));
   const badge = (name) => make("span", { class: "propd-badge " + name }, words[name]);
   p.sources = Object.keys(CORNERS).map((source) =>
     make("li", { class: "propd-fate", "data-source": source, hidden: true }, cornerMark(source), words.sources[source]));
-  p.root = make("div", { class: "propd-player", tabindex: 0, role: "group", "aria-label": words.tree, onkeydown: on.key },
-    make("div", { class: "propd-top" }, make("div", { class: "propd-which" }, p.runs, p.status), p.metrics),
+  p.root = make("div", { class: "propd-player", tabindex: 0, role: "group", "aria-label": words.player, onkeydown: on.key },
+    p.runs, make("div", { class: "propd-top" }, p.status, p.metrics),
     make("div", { class: "propd-text-box" }, p.prompt, p.text,
       make("div", { class: "propd-under" }, textLegend(words), make("span", {}, words.text_hint))),
     p.bar,
     make("div", { class: "propd-stage" },
       make("div", { class: "propd-main" },
-        make("div", { class: "propd-caption-line" }, p.caption, p.phases), p.guesses, p.treeBox, legend(words, p.sources)),
+        make("div", { class: "propd-caption-line" }, p.phases, p.caption), p.summary, p.treeBox, legend(words, p.sources)),
       p.card,
       make("section", { class: "propd-decision", "aria-label": words.size },
         make("h3", {}, words.size, " ", badge("estimated")), p.sizeText, p.size, p.times)),
-    p.table, make("p", { class: "propd-keys" }, words.keys));
+    make("div", { class: "propd-timeline" }, make("h3", {}, words.timeline, " ", badge("measured")), p.timeline, p.timelineLine),
+    p.table, p.help);
   return p;
-}
-
-/** Append the text of events that are not on screen yet; a click on it finds its step. */
-export function appendText(box, events, from) {
-  for (const event of events.slice(from)) {
-    const step = make("span", { class: "propd-step", "data-step": event.index });
-    for (const { text, kind } of pieces(event)) {
-      const piece = make("span", { class: `propd-piece ${kind}` });
-      piece.textContent = text;
-      step.append(piece);
-    }
-    box.append(step);
-  }
-}
-
-/** Mark the current step and fade what comes after it; keep the current word in sight. */
-export function markText(box, step) {
-  for (const span of box.children) {
-    const index = Number(span.dataset.step);
-    span.classList.toggle("current", index === step);
-    span.classList.toggle("future", index > step);
-  }
-  const current = box.children[step];
-  if (!current) return;
-  // Scroll the text box only: scrollIntoView would move the whole page.
-  const top = current.offsetTop, bottom = top + current.offsetHeight;
-  if (bottom > box.scrollTop + box.clientHeight) box.scrollTop = bottom - box.clientHeight + 8;
-  else if (top < box.scrollTop) box.scrollTop = Math.max(0, top - 8);
 }
 
 export function drawMetrics(box, stats, words) {
@@ -174,9 +165,12 @@ export function drawMetrics(box, stats, words) {
     entry(String(stats.tokens), words.tokens, ""));
 }
 
-/** What one node is and why it met its fate; without an event the hint alone. */
-export function drawCard(box, event, i, words) {
-  const hint = make("p", { class: "propd-hint" }, words.card_hint);
+/**
+ * What one node is and why it met its fate; without an event the hint alone. whatIf: what is offered
+ * for a node that was not kept, a button or a sentence.
+ */
+export function drawCard(box, event, i, words, whatIf = null) {
+  const hint = whatIf || make("p", { class: "propd-hint" }, words.card_hint);
   if (!event) return box.replaceChildren(hint);
   const node = nodeAt(event, i);
   const rows = facts(event, i, words).flatMap(([label, value]) => [make("dt", {}, label), make("dd", {}, String(value))]);

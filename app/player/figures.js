@@ -1,4 +1,5 @@
 // Plotly figures as pure functions of an event: same event and options, same figure.
+import { fateAt } from "./phases.js";
 import { hasSources, middle, nodesOf, say, stepMilliseconds, visible } from "./words.js";
 
 /** Okabe-Ito colours; a shape and a line style say the same to those who see no colour. */
@@ -9,14 +10,15 @@ export const LOOKS = {
   x: { colour: "#D55E00", symbol: "x", line: "solid", edge: 1 },
   p: { colour: "#E69F00", symbol: "circle-open", line: "dash", edge: 1 },
   d: { colour: "#8a8f98", symbol: "circle", line: "solid", edge: 1 },
+  v: { colour: "#009E73", symbol: "circle-open", line: "solid", edge: 2 },
 };
 /** A small square at the corner of a node that the text guessed: full, or hollow if a head did too. */
 export const CORNERS = { t: "square", b: "square-open" };
-export const PHASES = ["drafted", "pruned", "judged"];
 export const CONFIG = {
   displayModeBar: false, showSendToCloud: false, displaylogo: false, responsive: false,
   scrollZoom: false, doubleClick: false,
 };
+const EDGES = { a: 2, v: 2.5, p: 1.5 }; // width of a marker's own outline
 const LETTER = 7.3; // width of one letter of the 12 px monospace labels
 const MARK = 9; // room for half a marker
 const ROOMY = 112; // a column this wide shows most tokens whole
@@ -25,6 +27,11 @@ const LETTERS = 14; // of a label at most where columns are not roomy
 /** Escape for plotly's pseudo-HTML: a token may hold markup. */
 export function plotlyText(text) {
   return text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
+}
+
+/** The inverse of `plotlyText`, for a drawing that reads no markup. */
+export function plainText(text) {
+  return text.replace(/&lt;/g, "<").replace(/&gt;/g, ">").replace(/&amp;/g, "&");
 }
 
 /**
@@ -59,21 +66,6 @@ export function layoutTree(nodes, firm = false) {
 /** The colour of a fate; blue is too dark for a dark page, which brings its own. */
 function colourOf(fate, options) {
   return "rb".includes(fate) && options.blue ? options.blue : LOOKS[fate].colour;
-}
-
-/** The fate a node shows in a phase of the story; null: not to be seen yet. */
-export function fateAt(fate, phase) {
-  if (phase === "judged" || fate === "r") return fate;
-  if (fate === "b") return null;
-  return phase === "pruned" && fate === "p" ? "p" : "d";
-}
-
-/** The event as far as a phase knows it, so that a card does not tell the end of the story. */
-export function eventAt(event, phase) {
-  if (phase === "judged") return event;
-  const { final_probability, ...known } = event.nodes;
-  const fate = [...known.fate].map((letter) => fateAt(letter, phase)).join("");
-  return { ...event, nodes: { ...known, fate }, bonus: undefined, accepted: [] };
 }
 
 /**
@@ -156,7 +148,7 @@ function edgeTraces(nodes, fates, points, labels, options) {
     const look = LOOKS[fates[i]];
     const trace = traces[fates[i]] ||= {
       type: "scatter", mode: "lines", uid: "edge-" + fates[i], x: [], y: [], hoverinfo: "skip",
-      opacity: fates[i] === "x" || fates[i] === "d" ? 0.85 : 1,
+      opacity: "xd".includes(fates[i]) ? 0.85 : 1,
       line: { color: colourOf(fates[i], options), width: look.edge, dash: look.line },
     };
     const parent = points[node.parent];
@@ -168,7 +160,7 @@ function edgeTraces(nodes, fates, points, labels, options) {
     trace.y.push(...ys);
   });
   // Losing branches first, so that the accepted path lies on top.
-  return ["d", "p", "x", "b", "a"].filter((fate) => fate in traces).map((fate) => traces[fate]);
+  return ["d", "p", "x", "v", "b", "a"].filter((fate) => fate in traces).map((fate) => traces[fate]);
 }
 
 /** Whether a node is part of the text. */
@@ -185,7 +177,7 @@ function sizeOf(node, fate) {
 function cornerTrace(nodes, fates, points, options) {
   const marked = nodes.map((_, i) => i).filter((i) => nodes[i].source in CORNERS && !"rb".includes(fates[i]));
   const away = (i) => (sizeOf(nodes[i], fates[i]) / 2 + 5) * Math.SQRT1_2;
-  const ink = (i) => (isKept(fates[i]) || fates[i] === "d" ? options.ink : options.faint);
+  const ink = (i) => (isKept(fates[i]) || "dv".includes(fates[i]) ? options.ink : options.faint);
   return {
     type: "scatter", mode: "markers", hoverinfo: "skip", cliponaxis: false, uid: "corners",
     x: marked.map((i) => points[i].x + (options.vertical ? 1 : -1) * away(i)), y: marked.map((i) => points[i].y - away(i)),
@@ -206,7 +198,7 @@ function nodeTrace(nodes, fates, points, labels, options) {
     textposition: options.vertical ? "bottom center" : "middle right",
     textfont: {
       family: "ui-monospace, 'DejaVu Sans Mono', Menlo, Consolas, monospace", size: 12,
-      color: seen.map((i) => (kept(i) || fates[i] === "d" ? options.ink : options.faint)),
+      color: seen.map((i) => (kept(i) || "dv".includes(fates[i]) ? options.ink : options.faint)),
       weight: seen.map((i) => (kept(i) ? 700 : 400)),
     },
     marker: {
@@ -214,7 +206,7 @@ function nodeTrace(nodes, fates, points, labels, options) {
       color: seen.map((i) => colourOf(fates[i], options)),
       line: {
         color: seen.map((i) => (fates[i] === "a" ? options.ink : LOOKS[fates[i]].colour)),
-        width: seen.map((i) => (fates[i] === "a" ? 2 : fates[i] === "p" ? 1.5 : 0)),
+        width: seen.map((i) => EDGES[fates[i]] || 0),
       },
     },
   };
@@ -223,16 +215,18 @@ function nodeTrace(nodes, fates, points, labels, options) {
 const HIDDEN_AXIS = { visible: false, fixedrange: true };
 
 /**
- * The token tree of a step. options: {width, height, vertical, phase, selected, ink, faint, blue}.
+ * The token tree of a step. options: {width, height, vertical, phase, selected, ink, faint, blue};
+ * without a phase the step is over.
  * The whole drafted tree is laid out whatever the phase, so nothing moves when fates change.
  * Axes are in pixels. Returns {data, layout, nodes: points by node}.
  */
 export function treeFigure(event, options) {
   const nodes = nodesOf(event);
-  const fates = nodes.map((node) => fateAt(node.fate, options.phase || "judged"));
+  const fates = nodes.map((node) => fateAt(node, nodes, options.phase));
   const { points, width, height, letters } = places(nodes, options);
   const labels = nodes.map((node, i) => middle(visible(node.text), letters[i]));
-  const data = edgeTraces(nodes, fates, points, labels, options);
+  // Guesses come before the tree that is made of them.
+  const data = options.phase === "draft" ? [] : edgeTraces(nodes, fates, points, labels, options);
   const chosen = points[options.selected];
   if (chosen && fates[options.selected] !== null) {
     data.push({

@@ -88,13 +88,25 @@ export function caption(event, words) {
   return parts.join(", ") + (event.bonus ? words.caption_bonus : "") + "." + end;
 }
 
-/** Who guessed how many of the drafted nodes; "" where none were drafted. */
-export function guesses(event, words) {
+/** Who guessed how many of the drafted nodes, as "4 by heads, 2 by the text". */
+export function guessed(event, words) {
   const { drafted } = counts(event);
   const sources = hasSources(event) ? event.nodes.source.slice(1) : "h".repeat(drafted);
-  const parts = ["h", "t", "b"].filter((source) => sources.includes(source))
-    .map((source) => say(words.guesses_by[source], { count: sources.split(source).length - 1 }));
-  return parts.length ? say(words.guesses, { parts: parts.join(", ") }) : "";
+  return ["h", "t", "b"].filter((source) => sources.includes(source))
+    .map((source) => say(words.guesses_by[source], { count: sources.split(source).length - 1 })).join(", ");
+}
+
+/** The same as a sentence; "" where nothing was drafted. */
+export function guesses(event, words) {
+  const parts = guessed(event, words);
+  return parts && say(words.guesses, { parts });
+}
+
+/** The step for those who do not see it: where, what happened, and what the text gained. */
+export function summary(event, last, words) {
+  const where = event.kind === "prefill" ? words.prefill : say(words.step_of, { step: event.index, steps: last });
+  const gained = event.text ? say(words.summary_text, { text: visible(event.text) }) : "";
+  return [`${where}.`, caption(event, words), guesses(event, words), gained].filter(Boolean).join(" ");
 }
 
 function whyPruned(event, node, nodes, words) {
@@ -109,19 +121,29 @@ function prunedBy(event, node, words) {
   const cut = event.prune_top_k;
   const rank = node.early_rank;
   if (rank !== undefined && rank !== null && cut !== undefined && rank >= cut) {
-    return say(words.why_pruned_rank, { rank: ordinal(rank + 1), cut });
+    return say(words.why_pruned_rank, { rank: ordinal(rank + 1), cut, layer: event.prune_layer });
   }
   if (event.prune_threshold !== undefined && node.early_probability < event.prune_threshold) {
     return say(words.why_pruned_threshold, {
-      chance: chance(node.early_probability), least: chance(event.prune_threshold),
+      chance: chance(node.early_probability), least: chance(event.prune_threshold), layer: event.prune_layer,
     });
   }
   if (event.prune_rule === "budget") return say(words.why_pruned_budget, { layer: event.prune_layer });
   return say(words.why_pruned, { layer: event.prune_layer });
 }
 
-function whyRejected(node, nodes, words) {
+/** A node that has come this far: what the early head said of it, if it was asked. */
+function whyDrafted(event, node, words) {
+  const { early_rank: rank, early_probability: probability } = node;
+  if (rank === undefined || rank === null) return words.why_drafted;
+  const values = { rank: ordinal(rank + 1), cut: event.prune_top_k, layer: event.prune_layer, chance: chance(probability) };
+  return say(event.prune_top_k === undefined ? words.why_kept_chance : words.why_kept_rank, values);
+}
+
+function whyRejected(event, node, nodes, words) {
   const parent = nodes[node.parent];
+  // While the step is verified, a node is held against its parent alone.
+  if (event.phase === "verify") return say(words.why_rejected_choice, { choice: visible(parent.choice_text) });
   if (parent.fate !== "r" && parent.fate !== "a") return words.why_rejected_parent;
   if (parent.choice_id === node.token_id) return words.why_rejected_end;
   if (!parent.choice_text) return words.why_rejected;
@@ -133,9 +155,11 @@ export function why(event, i, words) {
   const nodes = nodesOf(event);
   const node = nodes[i];
   if (node.fate === "p") return whyPruned(event, node, nodes, words);
-  if (node.fate === "x") return whyRejected(node, nodes, words);
+  if (node.fate === "x") return whyRejected(event, node, nodes, words);
   if (node.fate === "r") return event.kind === "prefill" ? words.why_root_prefill : words.why_root;
-  return { d: words.why_drafted, a: words.why_accepted, b: words.why_bonus }[node.fate];
+  if (node.fate === "d") return whyDrafted(event, node, words);
+  if (node.fate === "v") return node.parent === 0 ? words.why_agreed : words.why_agreed_if;
+  return { a: words.why_accepted, b: words.why_bonus }[node.fate];
 }
 
 /** Who guessed a node, in one sentence; "" where the text had no part in the step. */
@@ -221,12 +245,22 @@ export function openingStep(events) {
   return Math.max(0, scores.indexOf(Math.max(...scores)));
 }
 
+/** How far a live run is, and how long it may still take if it writes all it may. */
+function progress(run, words) {
+  const { tokens, seconds } = runStats(run.events, run.events.length - 1);
+  const limit = run.header.config && run.header.config.max_new_tokens;
+  if (!limit || !tokens || !seconds) return words.live_running;
+  const left = Math.ceil((limit - tokens) * (seconds / tokens));
+  return say(words.live_progress, { tokens, limit, seconds: seconds.toFixed(1), left });
+}
+
 /** Where the run on screen comes from, or what the run that was asked for waits for. */
-export function statusLine({ run, newest, queued }, words) {
-  if (queued) return words.live_waiting;
+export function statusLine({ run, newest, queued, now = 0 }, words) {
+  if (queued) return say(words.live_waiting, { seconds: Math.round((now - queued.since) / 1000) });
   if (newest && newest.state === "loading") return say(words.live_loading, { stage: newest.stage });
   if (!run) return words.nothing_yet;
   const { machine, recorded, heads } = run.header;
-  const origin = run.live ? words["live_" + run.state] || "" : say(words.recorded, { machine, date: recorded });
+  const live = () => (run.state === "running" ? progress(run, words) : words["live_" + run.state] || "");
+  const origin = run.live ? live() : say(words.recorded, { machine, date: recorded });
   return heads && heads.early === "logit lens" ? `${origin}. ${words.logit_lens}` : origin;
 }

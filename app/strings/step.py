@@ -9,6 +9,7 @@ FATES = {
     "x": "rejected",
     "a": "accepted",
     "b": "bonus",
+    "v": "agreed with",
 }
 
 STEP = {
@@ -19,11 +20,15 @@ STEP = {
     "tokens_per_pass": "tokens per pass",
     "tokens_per_pass_title": "Measured up to this step: mean acceptance length",
     "tokens": "tokens",
+    "abc": "abc",
     "from_accepted": "drafted and accepted",
     "from_bonus": "bonus: the model's own",
     "from_prefill": "from the prefill",
     "tree": "Token tree of this step",
-    "tree_help": "Token tree. {caption} The table below says the same in words.",
+    "tree_help": "Token tree. {summary} The table below says the same in words.",
+    "step_of": "Step {step} of {steps}",
+    "prefill": "Prefill",
+    "summary_text": "Added: {text}",
     "sources": {
         "t": "guessed by the text so far",
         "b": "guessed by a head and the text",
@@ -31,9 +36,23 @@ STEP = {
     "legend_size": "larger = likelier draft",
     "legend_space": "␣ space, ↵ new line",
     "phase": "Phase of the step",
-    "phase_drafted": "Drafted",
-    "phase_pruned": "Pruned early",
-    "phase_judged": "Verified",
+    "phase_names": {
+        "draft": "Draft",
+        "grow": "Grow",
+        "prune": "Early prune",
+        "verify": "Verify",
+        "accept": "Accept",
+        "commit": "Commit",
+    },
+    "phase_lines": {
+        "draft": "What may come next? Guessed {parts}.",
+        "grow": "A tree of {drafted}, {depth} deep.",
+        "prune": "{pruned} pruned after layer {layer}; {verified} go on to the other layers.",
+        "prune_none": "None pruned after layer {layer}; all {verified} go on to the other layers.",
+        "verify": "{verified} verified in one pass; the model itself agrees with {agreed} of them.",
+        "accept": "{accepted} accepted: as far as the model agrees, from the root on.",
+        "accept_none": "None accepted: the model itself goes on otherwise.",
+    },
     "caption_prefill": "The model read the prompt and wrote the first token itself.",
     "caption_single": "Nothing drafted: the model wrote 1 token itself.",
     "caption_drafted": "{drafted} drafted",
@@ -97,8 +116,16 @@ STEP = {
     "why_root": "Decided by the step before; the tree grows from it.",
     "why_root_prefill": "The last token of the prompt.",
     "why_drafted": "Proposed; not judged yet.",
-    "why_pruned_rank": "The early head ranked it {rank}; the cut is {cut}.",
-    "why_pruned_threshold": "The early head gave it {chance}; the least that stays is {least}.",
+    "why_kept_rank": (
+        "The early head ranked it {rank} after layer {layer}; the cut is {cut}, so it goes on."
+    ),
+    "why_kept_chance": "The early head gave it {chance} after layer {layer}, so it goes on.",
+    "why_agreed": "The model itself would put this token here.",
+    "why_agreed_if": "The model itself would put this token here, if the one before it is kept.",
+    "why_pruned_rank": "The early head ranked it {rank} after layer {layer}; the cut is {cut}.",
+    "why_pruned_threshold": (
+        "The early head gave it {chance} after layer {layer}; the least that stays is {least}."
+    ),
     "why_pruned_budget": "After layer {layer} its path was too improbable to pay for its time.",
     "why_pruned_parent": "Its parent was pruned.",
     "why_pruned": "The early head left it out after layer {layer}.",

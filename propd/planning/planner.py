@@ -136,6 +136,7 @@ class DynamicPlanner:
     ``contextual``: the probability its guess was given (`propd.planning.guesser`).
     prunes: whether its steps prune: never, always, or (with "pays") when that is expected to be
     faster. explorer: tries sizes that were not run for long; None for runs that must repeat.
+    size: nodes that every row's tree shall have, if so many are guessed; None: weighed.
     """
 
     def __init__(
@@ -146,12 +147,14 @@ class DynamicPlanner:
         values: Literal["rank", "contextual"] = "rank",
         prunes: Literal["never", "always", "pays"] = "never",
         explorer: Explorer | None = None,
+        size: int | None = None,
     ) -> None:
         self.estimator, self.cost, self.prunes = estimator, cost, prunes
         self.values, self.explorer = values, explorer
         self.survival, self.trust = Survival(DEEPEST, RANKS), Trust()
         self.max_nodes = max_nodes
-        self._least = LEAST
+        self.size = size
+        self._least = 0.0 if size else LEAST
         self._gate_asked, self._gate_open_for = (0, False), 0
         self._decided: tuple[list[TokenTree], SizeDecision]
 
@@ -236,16 +239,19 @@ class DynamicPlanner:
         """The candidate sizes, with or without pruning, whichever has the faster best size."""
         modes = {"never": (False,), "always": (True,), "pays": (False, True)}[self.prunes]
         weighed = [self._weigh_mode(offers, outlook, pruned, drafted) for pruned in modes]
-        self._least = min(map(_floor, weighed), default=LEAST) * outlook.rows
+        if self.size is None:
+            self._least = min(map(_floor, weighed), default=LEAST) * outlook.rows
         return max(weighed, key=lambda options: options.speed(options.best()))
 
     def _weigh_mode(
         self, offers: Sequence[Offer], outlook: Outlook, pruned: bool, drafted: bool | None
     ) -> Options:
         rows = outlook.rows
-        sizes = sorted(
-            n for n in {*SIZES, *(n * rows for n in SIZES), len(offers)} if n <= len(offers)
-        )
+        if self.size is None:
+            candidates = {*SIZES, *(n * rows for n in SIZES), len(offers)}
+        else:
+            candidates = {min(self.size * rows, len(offers))}
+        sizes = sorted(n for n in candidates if n <= len(offers))
         whole = self.survival.of_truths() if pruned else [1.0] * (DEEPEST + 1)
         trust = self.trust.ratio if self.values == "contextual" else 1.0
         gains = (trust * offer.value * whole[offer.depth] for offer in offers)
@@ -282,7 +288,7 @@ class DynamicPlanner:
             expected_lengths=options.lengths,
             estimated_ms=options.times,
             chosen=options.sizes[at],
-            reason="explore" if explored else "end" if end else "best",
+            reason="explore" if explored else "end" if end else "fixed" if self.size else "best",
             acceptance_table=tuple(tuple(row) for row in self.estimator.table),
             cost_coefficients=coefficients,
             prunes=options.prunes and options.sizes[at] > 0,

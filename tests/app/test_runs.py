@@ -15,12 +15,17 @@ import propd
 from app import settings
 from app.runs import EngineRoom, Run, answer
 from app.strings import page
+from propd.core import DecodingConfig
 from propd.errors import ModelUnavailable, ProPDError
 from propd.event_json import event_from_json
+from propd.trace import SCHEMA, from_json
+
+ASKED = DecodingConfig(max_new_tokens=40)
 
 
 def everything(room: EngineRoom, prompt: str, tokens: int = 40) -> list[dict[str, Any]]:
-    return [json.loads(json.dumps(m)) for m in answer(room, prompt, "propd", tokens)]
+    config = DecodingConfig(max_new_tokens=tokens)
+    return [json.loads(json.dumps(m)) for m in answer(room, prompt, config)]
 
 
 def test_the_last_message_holds_the_whole_run(room: EngineRoom) -> None:
@@ -49,7 +54,7 @@ def test_messages_stay_small(room: EngineRoom, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_bad_request_fails_with_the_engines_sentence(room: EngineRoom) -> None:
-    messages = answer(room, "   ", "propd", 40)
+    messages = answer(room, "   ", ASKED)
     assert next(messages)["phase"] == "failed"
     with pytest.raises(ProPDError, match="prompt is empty"):
         next(messages)
@@ -60,17 +65,25 @@ def test_a_model_without_heads_runs_what_needs_none_and_refuses_the_rest(tiny_fo
     room.engine = propd.load(str(tiny_folder))
     room.done.set()
     for method in room.methods():
-        assert list(answer(room, "abc", method.name, 8))[-1]["phase"] == "done"
+        config = DecodingConfig(method=method.name, max_new_tokens=8)
+        assert list(answer(room, "abc", config))[-1]["phase"] == "done"
     with pytest.raises(ProPDError, match="this model has none; use lookup"):
-        list(answer(room, "abc", "medusa", 8))
+        list(answer(room, "abc", DecodingConfig(method="medusa")))
 
 
-def test_the_token_limit_holds_for_scripts_too(room: EngineRoom) -> None:
-    """A slider in the page limits nobody who calls the API."""
-    messages = answer(room, "abc", "propd", settings.MAX_NEW_TOKENS + 1)
-    assert next(messages)["phase"] == "failed"
-    with pytest.raises(ProPDError, match="at most 256"):
-        next(messages)
+def test_a_run_tells_how_it_was_made(room: EngineRoom) -> None:
+    """Its header is that of a trace, so that a live run can be saved as it is."""
+    ids = room.engine.tokenizer("xy")["input_ids"]
+    last = list(answer(room, "abc", DecodingConfig(max_new_tokens=9, top_p=0.5), ids))[-1]
+    trace = from_json(
+        {"schema": SCHEMA, "header": last["header"], "events": list(last["events"].values())}
+    )
+    assert trace.header.config["top_p"] == 0.5
+    assert (trace.header.continuing, trace.header.continuing_text) == (tuple(ids), "xy")
+    assert trace.header.model == room.engine.name
+    told = "".join(event.text for event in trace.events)
+    expected = room.engine.generate("abc", max_new_tokens=9, continuing=ids).text
+    assert told == expected
 
 
 class BrokenEngine:
@@ -83,7 +96,10 @@ class BrokenEngine:
     def describe(self) -> dict[str, Any]:
         return self.engine.describe()
 
-    def stream(self, prompt: str, **settings: Any) -> Iterator[Any]:
+    def text_of(self, token_ids: Any) -> str:
+        return ""
+
+    def stream(self, prompt: str, *settings: Any, **more: Any) -> Iterator[Any]:
         try:
             yield from self.engine.stream("abc", max_new_tokens=1)
             raise ZeroDivisionError(f"secret {prompt}")
@@ -94,7 +110,7 @@ class BrokenEngine:
 def test_a_bug_keeps_the_text_and_tells_no_secret(room: EngineRoom) -> None:
     """A toast must not repeat the prompt or a traceback; what was written stays on the page."""
     room.engine = BrokenEngine(room.engine)
-    messages = answer(room, "abc", "propd", 40)
+    messages = answer(room, "abc", ASKED)
     assert next(messages)["phase"] == "running"
     failed = next(messages)
     assert failed["phase"] == "failed" and len(failed["events"]) == 1
@@ -106,7 +122,7 @@ def test_a_bug_keeps_the_text_and_tells_no_secret(room: EngineRoom) -> None:
 def test_closing_the_generator_closes_the_engines_stream(room: EngineRoom) -> None:
     """Stop and a closed tab close the generator; without this the model would run on, unseen."""
     engine = BrokenEngine(room.engine)
-    messages = Run("abc", "propd").stream(engine, 40)
+    messages = Run("abc", ASKED).stream(engine)
     next(messages)
     messages.close()  # type: ignore[attr-defined]
     assert engine.closed
@@ -139,4 +155,4 @@ def test_without_a_model_the_page_says_why(monkeypatch: pytest.MonkeyPatch) -> N
 
     assert "cannot be fetched" in asyncio.run(lines())[-1]
     with pytest.raises(ProPDError, match="cannot be fetched"):
-        list(answer(room, "abc", "propd", 4))
+        list(answer(room, "abc", ASKED))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
+from inspect import isgeneratorfunction
 from pathlib import Path
 
 import propd
@@ -52,9 +53,13 @@ def test_every_sentence_the_player_says_exists() -> None:
 
 
 def test_a_model_runs_for_one_visitor_at_a_time(room: EngineRoom) -> None:
-    config = build(room).get_config_file()
-    names = [d["api_name"] for d in config["dependencies"] if d["api_visibility"] == "public"]
-    assert names == ["generate"]
+    """Two runs at once would share the processor, and each measure the other."""
+    functions = list(build(room).fns.values())
+    groups = {fn.api_name: (fn.concurrency_id, fn.concurrency_limit) for fn in functions}
+    for name in ("generate", "what_if"):
+        assert groups[name] == ("model", 1)
+    streams = [fn for fn in functions if fn.fn is not None and isgeneratorfunction(fn.fn)]
+    assert all(fn.concurrency_id == "model" for fn in streams)
 
 
 def test_the_known_methods_come_first_and_none_is_missing(room: EngineRoom) -> None:

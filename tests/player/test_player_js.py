@@ -26,6 +26,10 @@ def run(script: str, **values: Any) -> Any:
     base = settings.PLAYER.as_uri()
     code = f"""
       import * as W from "{base}/words.js"; import * as F from "{base}/figures.js";
+      import * as P from "{base}/phases.js"; import * as S from "{base}/svg.js";
+      import * as T from "{base}/timeline.js"; import * as X from "{base}/what_if.js";
+      import {{ Runs }} from "{base}/runs.js"; import {{ Playback }} from "{base}/playback.js";
+      import {{ nodeNear }} from "{base}/tree_view.js";
       import fs from "node:fs";
       const {{ {", ".join(["words", *values])} }} = JSON.parse(fs.readFileSync(0, "utf8"));
       const draw = (event, more) =>
@@ -99,12 +103,12 @@ def test_parents_stand_in_the_middle_of_their_children() -> None:
 
 def test_nothing_moves_when_fates_change() -> None:
     """The story of a step would be unreadable if pruning moved the nodes."""
-    script = """return F.PHASES.map((phase) => {
+    script = """return P.PHASES.map((phase) => {
       const figure = draw(event, {phase});
       return [figure.points, figure.layout.width, figure.layout.height];
     });"""
-    drafted, pruned, judged = run(script, event=SMALL)
-    assert drafted == pruned == judged
+    first, *others = run(script, event=SMALL)
+    assert len(others) == 5 and all(other == first for other in others)
 
 
 def test_labels_of_a_big_tree_never_overlap() -> None:
@@ -156,7 +160,7 @@ def test_every_fate_has_its_sentence() -> None:
         "Decided by the step before; the tree grows from it.",
         "The model itself chose this token here too, so it was kept.",
         "The model itself chose “<b>” here.",
-        "The early head ranked it 73rd; the cut is 50.",
+        "The early head ranked it 73rd after layer 4; the cut is 50.",
         "Its parent was pruned.",
         "The model's own next token; it becomes the next root.",
     ]
@@ -167,7 +171,7 @@ def test_a_wrongly_pruned_token_is_called_so() -> None:
     event = json.loads(json.dumps(SMALL))
     event["nodes"]["token_id"][3] = 9  # what the model chose after its parent
     assert run("return W.why(event, 3, words);", event=event) == (
-        "The early head ranked it 73rd; the cut is 50. "
+        "The early head ranked it 73rd after layer 4; the cut is 50. "
         "The model itself would have chosen it, so here pruning cost a token."
     )
 
@@ -218,16 +222,212 @@ def test_real_events_are_told_completely(events: list[StepEvent]) -> None:
 
 def test_a_card_does_not_tell_the_end_of_the_story() -> None:
     """While a step plays, the card of a node must know no more than the tree shows."""
-    script = """return F.PHASES.map((phase) => {
-      const known = F.eventAt(event, phase);
-      return [known.nodes.fate, W.why(known, 1, words), Boolean(known.bonus)];
+    script = """return P.PHASES.map((phase) => {
+      const known = P.eventAt(event, phase);
+      const told = ["early_rank", "choice_id"].map((name) => name in known.nodes);
+      return [known.nodes.fate, W.why(known, 1, words), Boolean(known.bonus), ...told];
     });"""
+    drafted = "Proposed; not judged yet."
+    goes_on = "The early head ranked it 1st after layer 4; the cut is 50, so it goes on."
+    agreed = "The model itself would put this token here."
     kept = "The model itself chose this token here too, so it was kept."
     assert run(script, event=SMALL) == [
-        ["rdddd", "Proposed; not judged yet.", False],
-        ["rddpp", "Proposed; not judged yet.", False],
-        ["raxpp", kept, True],
+        ["rdddd", drafted, False, False, False],
+        ["rdddd", drafted, False, False, False],
+        ["rddpp", goes_on, False, True, False],
+        ["rvxpp", agreed, False, True, True],
+        ["raxpp", kept, False, True, True],
+        ["raxpp", kept, True, True, True],
     ]
+
+
+def test_every_phase_has_its_line_of_numbers() -> None:
+    script = "return P.phasesOf(event).map((phase) => P.phaseLine(event, phase, words));"
+    assert run(script, event=MIXED) == [
+        "What may come next? Guessed 1 by heads, 2 by the text, 1 by both.",
+        "A tree of 4, 3 deep. Size 4 promised the most tokens per second.",
+        "2 pruned after layer 4; 2 go on to the other layers.",
+        "2 verified in one pass; the model itself agrees with 1 of them.",
+        "1 accepted: as far as the model agrees, from the root on.",
+        "4 drafted, 2 pruned after layer 4, 2 verified, 1 accepted + 1 bonus.",
+    ]
+
+
+def test_a_step_has_only_the_phases_that_happened() -> None:
+    """A phase that did not happen must not be told as if it had."""
+    unpruned = {name: value for name, value in SMALL.items() if name != "prune_layer"}
+    root = {**SMALL, "nodes": {"fate": "r", "parent": [-1], "depth": [0]}, "accepted": []}
+    script = "return [P.phasesOf(event), P.phasesOf(unpruned), P.phasesOf(root)];"
+    whole, rest, alone = run(script, event=SMALL, unpruned=unpruned, root=root)
+    assert whole == ["draft", "grow", "prune", "verify", "accept", "commit"]
+    assert rest == [name for name in whole if name != "prune"]
+    assert alone == ["commit"]
+
+
+def test_an_agreed_node_below_a_wrong_one_is_told_apart() -> None:
+    """The model may agree with a token whose parent it refuses; then the path ends before it."""
+    event = json.loads(json.dumps(SMALL))
+    event["nodes"].update(
+        fate="raxxp", parent=[-1, 0, 0, 2, 3], depth=[0, 1, 1, 2, 3], choice_id=[2, 9, 4, 7, None]
+    )
+    script = """return ["verify", "accept"].map((phase) => {
+      const known = P.eventAt(event, phase);
+      return [known.nodes.fate, W.why(known, 3, words)];
+    });"""
+    verify, accept = run(script, event=event)
+    assert verify == [
+        "rvxvp",
+        "The model itself would put this token here, if the one before it is kept.",
+    ]
+    assert accept == ["raxxp", "Its parent was not kept."]
+
+
+def test_playback_shows_every_phase_in_order() -> None:
+    """And at speeds that nobody could follow, or with reduced motion, the end of each step."""
+    script = """
+      globalThis.window = { matchMedia: () => ({ matches: calm }) };
+      const player = { run: { events: [event, event] }, step: 0, phase: "commit" };
+      const playback = new Playback(player);
+      playback.speed = speed;
+      const seen = [];
+      while (seen.length < 20 && !(player.step === 1 && player.phase === "commit")) {
+        Object.assign(player, playback.next());
+        seen.push([player.step, player.phase]);
+      }
+      return seen;"""
+    whole = [[1, name] for name in ("draft", "grow", "prune", "verify", "accept", "commit")]
+    assert run(script, event=SMALL, speed="0.25", calm=False) == whole
+    assert run(script, event=SMALL, speed="4", calm=False) == [[1, "commit"]]
+    assert run(script, event=SMALL, speed="0.25", calm=True) == [[1, "commit"]]
+
+
+def test_a_branch_is_the_text_so_far_and_the_path() -> None:
+    script = """
+      const run = { header: { prompt: "p", method: "propd", model: "m", continuing: [50] },
+        events: [{ token_ids: [60] }, { token_ids: [61, 62] }, event] };
+      return [X.request(run, 2, 4), [0, 1, 2, 3, 4, 5].map((i) => X.isOpen(event, i))];"""
+    asked, open_ = run(script, event=SMALL)
+    assert asked == {
+        "prompt": "p",
+        "method": "propd",
+        "model": "m",
+        "continuing": [50, 60, 61, 62, 2, 4, 5],
+    }
+    assert open_ == [False, False, True, True, True, False]  # only what the run did not take
+
+
+def message(run_id: str, state: str, first: int, last: int) -> dict[str, Any]:
+    events = {str(i): {"index": i, "token_ids": [i]} for i in range(first, last)}
+    return {"run": run_id, "phase": state, "header": {"prompt": "p"}, "events": events}
+
+
+def test_runs_of_the_visit_are_kept_and_named() -> None:
+    """A stopped run takes no late message, and a gap is never filled with what follows it."""
+    script = """
+      const runs = new Runs([], "", words);
+      const told = (run) => [run.label, run.state, run.events.length];
+      const state = () => [runs.busy(), runs.live.map(told)];
+      const seen = [];
+      for (const one of messages) {
+        if (one === "asked") runs.asked("What if");
+        else if (one === "stop") runs.ended();
+        else runs.receive(one);
+        seen.push(state());
+      }
+      return seen;"""
+    told = run(
+        script,
+        messages=[
+            message("a", "loading", 0, 0),
+            message("a", "running", 0, 2),
+            message("a", "running", 4, 6),
+            message("a", "done", 0, 6),
+            "asked",
+            message("b", "running", 0, 3),
+            "stop",
+            message("b", "running", 3, 5),
+        ],
+    )
+    first = ["Your run 1", "done", 6]
+    assert told == [
+        [True, []],
+        [True, [["Your run 1", "running", 2]]],
+        [True, [["Your run 1", "running", 2]]],
+        [False, [first]],
+        [True, [first]],
+        [True, [first, ["What if", "running", 3]]],
+        [False, [first, ["What if", "stopped", 3]]],
+        [False, [first, ["What if", "stopped", 3]]],
+    ]
+
+
+def test_the_timeline_tells_what_the_events_tell(events: list[StepEvent]) -> None:
+    told = [event_to_json(event) for event in events]
+    script = """
+      const { data, layout } = T.timelineFigure(events, { width: 600, words });
+      return [data.map((trace) => trace.y), layout.xaxis.range, T.stepLine(events[1], words),
+        [0, 7, 300, 599, 900].map((x) => T.stepAt(x, 600, events.length)),
+        events.map((_, i) => T.stepAt(T.placeOf(i, 600, events.length), 600, events.length))];"""
+    columns, axis, line, places, back = run(script, events=told)
+    drafted, verified, tokens, *phases = columns
+    steps = events[1:]
+    assert drafted == [0, *(event.drafted for event in steps)]
+    assert verified == [0, *(event.verified for event in steps)]
+    assert tokens == [0, *(len(event.token_ids) for event in steps)]
+    for step, event in enumerate(steps, start=1):
+        measured = sum(column[step] for column in phases)
+        assert measured == pytest.approx(event.milliseconds.total, rel=1e-2)
+    assert axis == [-0.5, len(events) - 0.5]
+    assert line.startswith(f"Step 1: {steps[0].drafted} drafted, {steps[0].verified} verified")
+    assert places == [0, 0, len(events) // 2, len(events) - 1, len(events) - 1]
+    assert back == list(range(len(events)))
+
+
+def test_a_pointer_finds_the_node_it_means() -> None:
+    """A marker is a few pixels wide; its label and its surroundings mean it too."""
+    script = """
+      const points = [{ x: 20, y: 20 }, { x: 120, y: 20 }, { x: 120, y: 40 }];
+      const at = (x, y) => nodeNear(points, ["abc", "token", "x"], x, y, false) ?? null;
+      return [at(22, 22), at(150, 22), at(118, 38), at(80, 20), at(300, 300)];"""
+    assert run(script) == [0, 1, 2, None, None]
+
+
+def test_every_mark_of_the_tree_has_an_outline() -> None:
+    """A symbol that the drawing does not know would show as a circle, and say something else."""
+    script = """
+      const looks = Object.values(F.LOOKS).map((look) => look.symbol);
+      const all = [...looks, ...Object.values(F.CORNERS)];
+      return all.map((symbol) => [symbol.replace("-open", ""), S.outline(symbol, 10)]);"""
+    drawn = run(script)
+    by_shape = dict(drawn)
+    assert set(by_shape) == {"diamond", "circle", "x", "square"}
+    assert len(set(by_shape.values())) == 4
+    assert ("A" in by_shape["circle"]) and not any("NaN" in path for path in by_shape.values())
+
+
+def test_labels_survive_plotlys_markup_and_back() -> None:
+    texts = ["<b>", "a & b", "&lt;", "&amp;lt;", "${1+1}"]
+    assert run("return texts.map((t) => F.plainText(F.plotlyText(t)));", texts=texts) == texts
+
+
+def test_a_live_run_says_how_long_it_may_still_take() -> None:
+    script = """
+      const header = { config: { max_new_tokens: 96 } };
+      const event = { kind: "prefill", token_ids: [1, 2, 3, 4], elapsed_s: 2 };
+      const run = { live: true, state: "running", header, events: [event] };
+      const waits = { queued: { since: 1000 }, now: 4100 };
+      return [W.statusLine({ run }, words), W.statusLine(waits, words)];"""
+    assert run(script) == [
+        "Live: 4 of 96 tokens in 2.0 s, at most 46 s to go",
+        "Waiting for its turn (3 s)",
+    ]
+
+
+def test_a_screen_reader_is_told_the_step() -> None:
+    assert run("return W.summary(event, 9, words);", event=MIXED) == (
+        "Step 3 of 9. 4 drafted, 2 pruned after layer 4, 2 verified, 1 accepted + 1 bonus. "
+        "Guessed: 1 by heads, 2 by the text, 1 by both. Added: <b>␣c"
+    )
 
 
 MIXED = {**SMALL, "nodes": {**SMALL["nodes"], "source": "hhtbt"}}
@@ -276,14 +476,14 @@ def test_the_table_has_a_heading_for_every_cell(event: dict[str, Any]) -> None:
 
 def test_what_the_text_guessed_has_a_mark_of_its_own_shape() -> None:
     """In every phase, beside the mark of the fate, full or hollow: no colour is needed."""
-    script = """return F.PHASES.map((phase) => {
+    script = """return P.PHASES.map((phase) => {
       const { data, points } = draw(event, { phase });
       const corners = data.find((trace) => trace.uid === "corners");
       const left = corners.x.map((x, k) => x < points[k + 2].x);
       return [corners.marker.symbol, left, data[data.length - 1].uid];
     });"""
     told = [["square", "square-open", "square"], [True, True, True], "nodes"]
-    assert run(script, event=MIXED) == [told, told, told]
+    assert run(script, event=MIXED) == [told] * 6
 
 
 def test_a_deep_step_shows_its_words_whole() -> None:
