@@ -184,7 +184,7 @@ def _pieces(data: dict[str, Any], where: str, tokens: int) -> tuple[str, tuple[s
     items = read_list(data.get("pieces", []), f"{where}.pieces")
     pieces = tuple(read_text(item, f"{where}.pieces") for item in items)
     if pieces and "".join(pieces) != text:
-        raise InvalidTrace(f"The trace is not well formed: the pieces of {where} are not its text.")
+        raise InvalidTrace(f"The file is not well formed: the pieces of {where} are not its text.")
     if len(pieces) not in (0, tokens):
         raise refusal(f"{where}.pieces", f"be empty or one for each of the {tokens} tokens")
     return text, pieces

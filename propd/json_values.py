@@ -15,43 +15,62 @@ MAX_NUMBER = 1e12
 MAX_WHOLE = 2**31 - 1
 MAX_TOKEN_TEXT = 1_000
 MAX_TEXT = 100_000
+MOST_TOLD = 40
+"""Characters of a wrong text that an error repeats."""
 
 Reader = Callable[[Any, str], Any]
 """Takes a value and its place in the file; gives the checked value or raises `InvalidTrace`."""
 Noun = TypeVar("Noun")
 
 
-def refusal(where: str, must: str) -> InvalidTrace:
-    """The error of a value that cannot be read."""
-    return InvalidTrace(f"The trace is not well formed: {where} must {must}.")
+def refusal(where: str, must: str, *given: Any) -> InvalidTrace:
+    """The error of a value that cannot be read; given: that value, if it helps to see it."""
+    told = "".join(f", not {in_short(value)}" for value in given)
+    return InvalidTrace(f"The file is not well formed: {where} must {must}{told}.")
+
+
+def in_short(value: Any) -> str:
+    """A value of a stranger on one short line: plain values as they are, others by their kind."""
+    if value is None:
+        return "missing or null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, (list, dict)):
+        return f"{'a list' if isinstance(value, list) else 'an object'} of {len(value)} entries"
+    if isinstance(value, str):
+        # ascii: nothing in it can turn a line around or hide; cut before it is written out
+        return f"text of {len(value)} characters" if len(value) > MOST_TOLD else ascii(value)
+    if isinstance(value, int) and abs(value) > MAX_NUMBER:
+        return "a larger one"
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def read_number(value: Any, where: str) -> float:
     """A finite number."""
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if not number or not abs(value) <= MAX_NUMBER:  # NaN is never at most anything
-        raise refusal(where, f"be a finite number of at most {MAX_NUMBER:g}")
+        raise refusal(where, f"be a finite number of at most {MAX_NUMBER:g}", value)
     return float(value)
 
 
 def read_whole(value: Any, where: str) -> int:
     """A whole number from -1 on that fits 32 bits."""
     if isinstance(value, bool) or not isinstance(value, int) or not -1 <= value <= MAX_WHOLE:
-        raise refusal(where, f"be a whole number from -1 to {MAX_WHOLE}")
+        raise refusal(where, f"be a whole number from -1 to {MAX_WHOLE}", value)
     return value
 
 
 def read_flag(value: Any, where: str) -> bool:
     """True or false."""
     if not isinstance(value, bool):
-        raise refusal(where, "be true or false")
+        raise refusal(where, "be true or false", value)
     return value
 
 
 def read_text(value: Any, where: str, limit: int = MAX_TOKEN_TEXT) -> str:
     """Text of at most ``limit`` characters."""
     if not isinstance(value, str) or len(value) > limit:
-        raise refusal(where, f"be text of at most {limit} characters")
+        raise refusal(where, f"be text of at most {limit} characters", value)
     if any("\ud800" <= character <= "\udfff" for character in value):
         # JSON can name half of a character; no file and no terminal can write it
         raise refusal(where, "be text of whole characters")
@@ -61,21 +80,21 @@ def read_text(value: Any, where: str, limit: int = MAX_TOKEN_TEXT) -> str:
 def read_list(value: Any, where: str, limit: int = MAX_ENTRIES) -> list[Any]:
     """A list of at most ``limit`` entries."""
     if not isinstance(value, list) or len(value) > limit:
-        raise refusal(where, f"be a list of at most {limit} entries")
+        raise refusal(where, f"be a list of at most {limit} entries", value)
     return value
 
 
 def read_object(value: Any, where: str) -> dict[str, Any]:
     """A JSON object."""
     if not isinstance(value, dict):
-        raise refusal(where, "be an object")
+        raise refusal(where, "be an object", value)
     return value
 
 
 def read_one_of(value: Any, where: str, choices: tuple[Any, ...]) -> Any:
     """One of a fixed set of values."""
     if value not in choices:
-        raise refusal(where, f"be one of {', '.join(map(str, choices))}")
+        raise refusal(where, f"be one of {', '.join(map(str, choices))}", value)
     return value
 
 

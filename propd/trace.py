@@ -13,6 +13,7 @@ from propd.errors import InvalidRequest, InvalidTrace
 from propd.event_json import event_from_json, event_to_json, short
 from propd.json_values import (
     MAX_TEXT,
+    in_short,
     read_list,
     read_object,
     read_plain,
@@ -196,9 +197,13 @@ def _texts(data: dict[str, Any], name: str) -> dict[str, str]:
 
 def from_json(data: str | bytes | dict[str, Any]) -> Trace:
     """The run in JSON, as text or parsed; `InvalidTrace` when it is none, or contradicts itself."""
-    body = read_object(_parsed(data) if isinstance(data, (str, bytes)) else data, "the file")
+    body = parsed(data) if isinstance(data, (str, bytes)) else read_object(data, "the file")
     if body.get("schema") != SCHEMA:
-        raise InvalidTrace(f"The trace is of another version; this program reads {SCHEMA}.")
+        given = in_short(body.get("schema"))
+        raise InvalidTrace(
+            f"The file is no trace that this program reads: its schema must be '{SCHEMA}', "
+            f"not {given}."
+        )
     header = _header(read_object(body.get("header"), "header"))
     items = read_list(body.get("events"), "events", MAX_EVENTS)
     events = tuple(event_from_json(item, f"event {i}") for i, item in enumerate(items))
@@ -206,17 +211,20 @@ def from_json(data: str | bytes | dict[str, Any]) -> Trace:
     return Trace(header, events)
 
 
-def _parsed(raw: str | bytes) -> Any:
-    """The JSON in a text that is small enough to be parsed."""
+def parsed(raw: str | bytes) -> dict[str, Any]:
+    """The object in the text of a JSON file that is small enough to be parsed."""
     if len(raw) > MAX_BYTES:
-        raise InvalidTrace(f"The trace is larger than {MAX_BYTES} bytes; record fewer tokens.")
+        raise InvalidTrace(
+            f"The file is larger than {MAX_BYTES:,} bytes; record fewer tokens, or fewer prompts."
+        )
     try:
         text = raw.decode("utf-8") if isinstance(raw, bytes) else raw
-        return json.loads(text, parse_constant=_no_constant)
+        found = json.loads(text, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
         raise InvalidTrace(
-            "The trace is not JSON; it must be one JSON object without NaN or Infinity."
+            "The file is not JSON; it must be one JSON object without NaN or Infinity."
         ) from error
+    return read_object(found, "the file")
 
 
 def _no_constant(name: str) -> float:

@@ -230,7 +230,7 @@ def test_a_file_that_is_no_trace_is_refused(tmp_path: Path, raw: bytes) -> None:
 def test_a_file_over_the_limit_is_not_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
     """The limit is there to save the memory that parsing takes."""
     monkeypatch.setattr(json, "loads", lambda *_, **__: pytest.fail("parsed"))
-    with pytest.raises(InvalidTrace, match="larger than 5000000 bytes"):
+    with pytest.raises(InvalidTrace, match="larger than 5,000,000 bytes"):
         from_json(" " * 5_000_001)
 
 

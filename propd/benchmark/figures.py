@@ -226,3 +226,25 @@ def summed(
             seen = sums.setdefault(key, [0.0] * len(values))
             sums[key] = [a + b for a, b in zip(seen, values, strict=True)]
     return sums
+
+
+def phase_means(groups: Iterable[Group]) -> dict[tuple[int, str], list[float]]:
+    """Mean milliseconds of a pass, one for each of `PHASES`, by batch size and name."""
+    sums = summed(
+        groups, lambda g: [((g.batch, g.name), (g.passes, *g.phases))] if g.passes else []
+    )
+    return {key: [value / values[0] for value in values[1:]] for key, values in sums.items()}
+
+
+def promise_means(groups: Iterable[Group]) -> dict[int, list[tuple[float, ...]]]:
+    """What was expected and what came, by batch size; a row for each chosen size, ascending.
+
+    Each row: size, passes, and means over them of expected tokens, measured tokens, expected
+    milliseconds, measured milliseconds. groups: of one method.
+    """
+    sums = summed(groups, lambda g: [((g.batch, row[0]), row[1:]) for row in g.sizes])
+    means: dict[int, list[tuple[float, ...]]] = {}
+    for (batch, size), values in sorted(sums.items()):
+        row = (size, values[0], *(value / values[0] for value in values[1:]))
+        means.setdefault(batch, []).append(row)
+    return means

@@ -10,7 +10,7 @@ from pathlib import Path
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from propd.benchmark.figures import PHASES, Group, Total, summed
+from propd.benchmark.figures import PHASES, Group, Total, phase_means, promise_means
 from propd.benchmark.plan import PLAIN
 from propd.benchmark.results import Results
 
@@ -89,14 +89,12 @@ def speeds(found: Sequence[Total]) -> go.Figure:
 
 def phases(groups: Sequence[Group]) -> go.Figure:
     """Stacked milliseconds of a pass by method and batch size."""
-    sums = summed(
-        groups, lambda g: [((g.batch, g.name), (g.passes, *g.phases))] if g.passes else []
-    )
-    places = [[f"batch {batch}" for batch, _ in sums], [name for _, name in sums]]
+    means = phase_means(groups)
+    places = [[f"batch {batch}" for batch, _ in means], [name for _, name in means]]
     figure = go.Figure()
     for spot, phase in enumerate(PHASES):
-        means = [values[1 + spot] / values[0] for values in sums.values()]
-        figure.add_bar(x=places, y=means, name=phase, marker_color=_colour(spot))
+        heights = [values[spot] for values in means.values()]
+        figure.add_bar(x=places, y=heights, name=phase, marker_color=_colour(spot))
     return _finished(figure, "", "milliseconds a pass", barmode="stack")
 
 
@@ -118,21 +116,19 @@ def trade(found: Sequence[Total]) -> go.Figure:
 
 def promises(groups: Sequence[Group]) -> go.Figure:
     """L(n) and T(n) of one dynamic method: means by chosen size, a colour for each batch size."""
-    sums = summed(groups, lambda g: [((g.batch, row[0]), row[1:]) for row in g.sizes])
     titles = ("L(n): tokens of a step", "T(n): milliseconds of a step")
     figure = make_subplots(cols=2, subplot_titles=titles)
-    for spot, batch in enumerate(dict.fromkeys(batch for batch, _ in sums)):
-        mine = sorted((size, values) for (of, size), values in sums.items() if of == batch)
-        for panel, place, kind in ((1, 1, "expected"), (1, 2, "measured"),
-                                   (2, 3, "expected"), (2, 4, "measured")):  # fmt: skip
+    for spot, (batch, rows) in enumerate(promise_means(groups).items()):
+        for panel, place, kind in ((1, 2, "expected"), (1, 3, "measured"),
+                                   (2, 4, "expected"), (2, 5, "measured")):  # fmt: skip
             figure.add_scatter(
-                x=[size for size, _ in mine],
-                y=[values[place] / values[0] for _, values in mine],
+                x=[row[0] for row in rows],
+                y=[row[place] for row in rows],
                 name=f"batch {batch}, {kind}", legendgroup=f"{batch} {kind}",
                 showlegend=panel == 1, mode="lines+markers",
                 # a size that was chosen once says less than one chosen often
-                marker={"size": [4 + 3 * log2(values[0] + 1) ** 0.5 for _, values in mine]},
-                customdata=[round(values[0]) for _, values in mine],
+                marker={"size": [4 + 3 * log2(row[1] + 1) ** 0.5 for row in rows]},
+                customdata=[round(row[1]) for row in rows],
                 hovertemplate="%{x} nodes: %{y:.2f} (mean of %{customdata} steps)",
                 line={"color": _colour(spot), "dash": "dot" if kind == "expected" else "solid"},
                 row=1, col=panel,
