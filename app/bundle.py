@@ -14,7 +14,8 @@ EXPORT = re.compile(
 )
 LEFT_OVER = re.compile(r"^\s*(?:import|export)\b(?!\()", re.MULTILINE)
 COMMENT = re.compile(r"^\s*(?://.*|/\*\*?(?:[^*]|\*(?!/))*\*/)\s*\n", re.MULTILINE)
-CALL_FOR_SERVER = re.compile(r"\bimport\s*\(")
+BLANK = re.compile(r"^[ \t]+|\n(?=\n)", re.MULTILINE)
+LATER = re.compile(r"\bimport\s*\(")
 
 
 def bundle(folder: Path, *entries: str, call: str) -> str:
@@ -41,7 +42,7 @@ def _add(folder: Path, file: str, done: dict[str, str], above: tuple[str, ...]) 
         _add(folder, found["file"], done, (*above, file))
     names = [found["name"] for found in EXPORT.finditer(source)]
     body = EXPORT.sub("", IMPORT.sub(_binding, squeezed(source)))
-    if LEFT_OVER.search(body) or CALL_FOR_SERVER.search(body):
+    if LEFT_OVER.search(body) or LATER.search(body):
         raise ValueError(f"{file} has an import or an export of a form that cannot be bundled.")
     given = ", ".join(names)
     done[file] = f"const {_name(file)} = (() => {{\n{body.rstrip()}\nreturn {{ {given} }};\n}})();"
@@ -63,10 +64,10 @@ def squeezed(source: str) -> str:
     """Without comments that fill lines and without indentation; as it is where text has breaks."""
     if any(line.count("`") % 2 for line in source.splitlines()):
         return source  # a text of several lines: its spaces count
-    return re.sub(r"^[ \t]+|\n(?=\n)", "", COMMENT.sub("", source), flags=re.MULTILINE)
+    return BLANK.sub("", COMMENT.sub("", source))
 
 
 def styles(*files: Path) -> str:
     """Style sheets as one, without comments."""
     text = "\n".join(path.read_text(encoding="utf-8") for path in files)
-    return re.sub(r"^[ \t]+|\n(?=\n)", "", re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL), flags=re.M)
+    return BLANK.sub("", re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL))

@@ -2,49 +2,24 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from app import settings
 from app.options import config_of
-from app.panel import panel, url
+from app.panel import panel
+from app.recorded import recorded_runs
 from app.runs import EngineRoom, Message, answer
 from app.strings import watch as words
 from app.studio import ONE_AT_A_TIME, UNSEEN, Studio
-from propd.errors import InvalidRequest, InvalidTrace, ProPDError
+from propd.errors import InvalidRequest, ProPDError
 from propd.methods import METHODS
-from propd.trace import load
 
 Controls = tuple[gr.Textbox, gr.Button, gr.Button]
-log = logging.getLogger(__name__)
 TELL = "(...inputs) => {{ window.dispatchEvent(new Event('propd-{}')); return inputs; }}"
-
-
-def recorded_runs(folder: Path) -> list[dict[str, str]]:
-    """The recorded runs on offer: where each is and what to call it; a broken file is skipped."""
-    runs = []
-    for path in sorted(folder.glob("*.json")):
-        try:
-            header = load(path).header
-        except InvalidTrace as error:
-            log.warning("%s is left out: %s", path.name, error)
-            continue
-        kind = path.stem.split("-")[1]
-        method = METHODS[header.method].label if header.method in METHODS else header.method
-        runs.append(
-            {
-                "name": path.stem,
-                "url": url(path),
-                "label": f"{words.EXAMPLES.get(kind, kind)} · {method}",
-                "title": header.prompt,
-            }
-        )
-    return runs
 
 
 def composer() -> Controls:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, fields
+from itertools import chain
 from typing import Any
 
 from propd.benchmark.figures import PHASES, Group, Total
@@ -60,7 +61,9 @@ def _about(body: Mapping[str, Any]) -> dict[str, Any]:
     told |= {name: _texts(body.get(name, {}), name) for name in _TABLES}
     told |= {name: read_whole(body.get(name, 0), name) for name in _WHOLE}
     told["command"] = read_text(body.get("command", ""), "command", MAX_COMMAND)
-    told["skipped"] = [read_text(one, "skipped") for one in read_list(body.get("skipped", []), "skipped")]
+    told["skipped"] = [
+        read_text(one, "skipped") for one in read_list(body.get("skipped", []), "skipped")
+    ]
     sizes = read_list(body.get("batch_sizes", []), "batch_sizes")
     told["batch_sizes"] = [read_whole(one, "batch_sizes") for one in sizes]
     caches = read_plain(read_object(body.get("cache_bytes", {}), "cache_bytes"), "cache_bytes")
@@ -79,10 +82,15 @@ def _groups(body: Mapping[str, Any]) -> list[Group]:
     if not rows:
         return []
     heads = read_list(body.get("group_fields"), "group_fields", 1)
-    names = [read_text(name, "group_fields") for name in read_list(heads[0] if heads else None, "group_fields")]
+    names = [
+        read_text(name, "group_fields")
+        for name in read_list(heads[0] if heads else None, "group_fields")
+    ]
     known = {item.name for item in fields(Group)}
     if len(set(names)) != len(names) or not set(names) <= known:
-        raise refusal("group_fields", f"name fields of a group, each once: {', '.join(sorted(known))}")
+        raise refusal(
+            "group_fields", f"name fields of a group, each once: {', '.join(sorted(known))}"
+        )
     groups = [_group(row, names, f"group {place}") for place, row in enumerate(rows)]
     _check_plain(groups)
     return groups
@@ -96,7 +104,10 @@ def _group(row: Any, names: Sequence[str], where: str) -> Group:
     _check_sums(group, where)
     _check_name(group.category, where)
     _need(len(group.phases) in (0, len(PHASES)), f"{where} has not a time for each phase")
-    _need(all(len(sums) == 6 for sums in group.sizes), f"{where} has sums of sizes without 6 entries")
+    whole = all(len(sums) == 6 and sums[1] > 0 for sums in group.sizes)
+    _need(whole, f"{where} has sums of sizes without 6 entries or without a pass")
+    times = (*group.phases, *chain.from_iterable(group.sizes))
+    _need(min(times, default=0) >= 0, f"{where} has a time or a sum below 0")
     return group
 
 
@@ -118,7 +129,9 @@ def _check_sums(found: Group | Total, where: str) -> None:
 
 def _check_name(name: str, where: str) -> None:
     if not NAME.fullmatch(name):
-        raise refusal(f"a name in {where}", "be 1 to 80 letters, digits, spaces or .,:;+()/@#=-_", name)
+        raise refusal(
+            f"a name in {where}", "be 1 to 80 letters, digits, spaces or .,:;+()/@#=-_", name
+        )
 
 
 def _check_plain(groups: Sequence[Group]) -> None:

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import propd
 from app import settings
+from app.recorded import recorded_runs
 from app.runs import EngineRoom
 from app.sidebar import about, choices, offer
 from app.strings.watch import WATCH
-from app.tabs.watch import recorded_runs
 from app.ui import build
 from propd.methods import METHODS
 from propd.trace import Header, Trace, save

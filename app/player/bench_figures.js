@@ -1,0 +1,134 @@
+// Pictures of a benchmark: pure functions of its numbers (app/benchmarks.py) and of options.
+import { plotlyText } from "./figures.js";
+import { say } from "./words.js";
+
+/** Okabe-Ito; a batch size has a shape too. The phases have the colours that a step's time has. */
+const BATCHES = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"];
+const SHAPES = ["circle", "diamond", "square", "x", "triangle-up", "cross"];
+export const PHASE_COLOURS = {
+  draft: "#0072B2", grow: "#56B4E9", early: "#E69F00", prune: "#D55E00", late: "#009E73", verify: "#CC79A7", commit: "#8a8f98",
+};
+
+const of = (list, spot) => list[spot % list.length];
+const unique = (list) => [...new Set(list)];
+/** Every batch size of some rows, ascending. */
+export const batchesOf = (rows) => unique(rows.map((row) => row.batch)).sort((a, b) => a - b);
+
+function layout(options, height, more) {
+  const axis = { gridcolor: options.grid, zeroline: false, fixedrange: true, tickfont: { size: 11, color: options.faint }, automargin: true };
+  const title = (text) => ({ text: plotlyText(text), font: { size: 12, color: options.faint }, standoff: 8 });
+  const { x = {}, y = {}, ...rest } = more;
+  const dressed = (spec) => ({ ...axis, ...spec, ...(spec.title ? { title: title(spec.title) } : {}) });
+  return {
+    width: options.width, height, margin: { l: 8, r: 12, t: 8, b: 8 }, dragmode: false, hovermode: "closest",
+    paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", font: { color: options.ink, size: 12 },
+    showlegend: false, legend: { orientation: "h", y: -0.18, font: { color: options.ink, size: 11 } },
+    hoverlabel: { namelength: -1 }, xaxis: dressed(x), yaxis: dressed(y), ...rest,
+  };
+}
+
+/** Methods by name, the fastest of the first batch size on top. */
+export function order(totals) {
+  const first = batchesOf(totals)[0];
+  const speed = new Map(totals.filter((row) => row.batch === first).map((row) => [row.name, row.ratio]));
+  return unique(totals.map((row) => row.name)).sort((a, b) => (speed.get(a) ?? 0) - (speed.get(b) ?? 0));
+}
+
+const rowsHeight = (count, each) => 60 + Math.max(2, count) * each;
+
+/** Ratio to plain decoding, a row a method, with the spread as a line. */
+export function speedFigure({ totals }, options) {
+  const { words } = options, batches = batchesOf(totals), names = order(totals);
+  const data = batches.map((batch, spot) => {
+    const mine = names.map((name) => totals.find((row) => row.name === name && row.batch === batch)).filter(Boolean);
+    // The ratio of totals may lie outside the percentiles of a few groups.
+    const above = mine.map((row) => Math.max(0, (row.high ?? row.ratio) - row.ratio));
+    const below = mine.map((row) => Math.max(0, row.ratio - (row.low ?? row.ratio)));
+    return {
+      type: "scatter", mode: "markers", name: say(words.batch, { batch }), x: mine.map((row) => row.ratio),
+      // side by side where there are several
+      y: mine.map((row) => names.indexOf(row.name) + (batches.length > 1 ? 0.22 * ((batches.length - 1) / 2 - spot) : 0)),
+      error_x: { type: "data", symmetric: false, array: above, arrayminus: below, thickness: 1.5, width: 4, color: of(BATCHES, spot) },
+      marker: { size: 11, color: of(BATCHES, spot), symbol: of(SHAPES, spot) },
+      customdata: mine.map((row) => plotlyText(row.name)),
+      hovertemplate: `%{customdata}: %{x:.2f}<extra></extra>`,
+    };
+  });
+  return {
+    data,
+    layout: layout(options, rowsHeight(names.length, batches.length > 1 ? 20 + 14 * batches.length : 30), {
+      showlegend: batches.length > 1, x: { title: words.figure_speed_x, rangemode: "tozero" },
+      y: { tickvals: names.map((_, i) => i), ticktext: names.map(plotlyText), range: [-0.6, names.length - 0.4], showgrid: false },
+      shapes: [{ type: "line", xref: "x", yref: "paper", x0: 1, x1: 1, y0: 0, y1: 1, line: { color: options.ink, width: 1, dash: "dot" } }],
+    }),
+  };
+}
+
+/** Milliseconds of a pass, stacked by phase, a bar a method and batch size. */
+export function phasesFigure({ phases, totals }, options) {
+  if (!phases.length) return null;
+  const { words } = options, several = batchesOf(phases).length > 1, names = order(totals);
+  const bars = [...phases].sort((a, b) => b.batch - a.batch || names.indexOf(a.name) - names.indexOf(b.name));
+  const label = (bar) => plotlyText(several ? `${bar.name}, ${say(words.batch, bar)}` : bar.name);
+  const spots = bars.map((_, i) => i);
+  const data = Object.entries(PHASE_COLOURS).map(([phase, color]) => ({
+    type: "bar", orientation: "h", name: plotlyText(words.phases[phase]), y: spots, x: bars.map((bar) => bar.ms[phase] || 0),
+    marker: { color }, customdata: bars.map(label), hovertemplate: `%{customdata}, ${plotlyText(words.phases[phase])}: %{x:.1f} ms<extra></extra>`,
+  }));
+  return {
+    data,
+    layout: layout(options, rowsHeight(bars.length, 26) + 50, {
+      barmode: "stack", bargap: 0.35, showlegend: true, x: { title: words.figure_phases_x },
+      y: { tickvals: spots, ticktext: bars.map(label), range: [-0.6, bars.length - 0.4], showgrid: false },
+      legend: { orientation: "h", y: 1, yanchor: "bottom", x: 0, font: { color: options.ink, size: 11 }, traceorder: "normal" },
+    }),
+  };
+}
+
+/** Tokens a pass against milliseconds a token; each mark has its name beside it. */
+export function tradeFigure({ totals }, options) {
+  const { words } = options, batches = batchesOf(totals);
+  const known = totals.filter((row) => row.per_pass !== null && row.decode_speed);
+  if (!known.length) return null;
+  const data = batches.map((batch, spot) => {
+    const mine = known.filter((row) => row.batch === batch);
+    return {
+      type: "scatter", mode: "markers+text", name: say(words.batch, { batch }), x: mine.map((row) => row.per_pass), y: mine.map((row) => 1000 / row.decode_speed),
+      text: mine.map((row) => plotlyText(row.name)), textposition: "top center", textfont: { size: 11, color: options.ink }, cliponaxis: false,
+      marker: { size: 11, color: of(BATCHES, spot), symbol: of(SHAPES, spot) },
+      hovertemplate: "%{text}: %{x:.2f}, %{y:.1f} ms<extra></extra>",
+    };
+  });
+  return {
+    data,
+    layout: layout(options, 340, { showlegend: batches.length > 1, x: { title: words.figure_trade_x }, y: { title: words.figure_trade_y, rangemode: "tozero" } }),
+  };
+}
+
+/** What one method expected of the sizes it chose, and what came: tokens above, milliseconds below. */
+export function promiseFigure(promises, name, options) {
+  const { words } = options;
+  const curves = promises.filter((curve) => curve.name === name);
+  if (!curves.length) return null;
+  const several = curves.length > 1;
+  const data = curves.flatMap((curve, spot) => [
+    ["tokens_expected", "y", true], ["tokens", "y", false], ["ms_expected", "y2", true], ["ms", "y2", false],
+  ].map(([column, yaxis, expected]) => {
+    const kind = expected ? words.expected : words.measured, colour = of(BATCHES, spot);
+    const label = several ? `${say(words.batch, curve)}, ${kind}` : kind;
+    return {
+      type: "scatter", mode: "lines+markers", name: label, legendgroup: label, showlegend: yaxis === "y", xaxis: "x", yaxis,
+      x: curve.sizes, y: curve[column], line: { color: colour, width: 1.5, dash: expected ? "dot" : "solid" },
+      // a size that was chosen once says less than one chosen often
+      marker: { size: curve.passes.map((count) => 5 + 3 * Math.sqrt(Math.log2(count + 1))), color: colour, symbol: expected ? "circle-open" : of(SHAPES, spot) },
+      customdata: curve.passes, hovertemplate: `n = %{x}: %{y:.3~g} (${kind}, %{customdata})<extra></extra>`,
+    };
+  }));
+  const heading = (text, y) => ({
+    xref: "paper", yref: "paper", x: 0, y, xanchor: "left", yanchor: "bottom", showarrow: false, text: plotlyText(text), font: { size: 12, color: options.ink },
+  });
+  const figure = layout(options, 420, { showlegend: true, x: { title: words.figure_promise_x, anchor: "y2" }, y: { domain: [0.56, 0.96], rangemode: "tozero" } });
+  figure.yaxis2 = { ...figure.yaxis, domain: [0, 0.4], rangemode: "tozero" };
+  figure.annotations = [heading(words.figure_promise_l, 0.96), heading(words.figure_promise_t, 0.4)];
+  return { data, layout: figure };
+}

@@ -1,0 +1,28 @@
+// A page with one run in it: the player of the studio, without the studio.
+import { Player } from "./player.js";
+import { openingStep } from "./words.js";
+
+/** The run in the page: plain JSON, or, where that would be large, packed. */
+async function read(element) {
+  if (element.type === "application/json") return JSON.parse(element.textContent);
+  const bytes = Uint8Array.from(atob(element.textContent), (letter) => letter.charCodeAt(0));
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+  return JSON.parse(await new Response(stream).text());
+}
+
+/** Light or dark as the reader's system has it; the player's styles ask for a class. */
+export function followScheme() {
+  const dark = window.matchMedia("(prefers-color-scheme: dark)");
+  const follow = () => document.body.classList.toggle("dark", dark.matches);
+  dark.addEventListener("change", follow);
+  follow();
+}
+
+export async function start() {
+  followScheme();
+  const { words } = JSON.parse(document.getElementById("propd-words").textContent);
+  const run = await read(document.getElementById("propd-run"));
+  const player = new Player(document.querySelector(".propd-host"), { words, traces: [], base: "" });
+  player.show(run, openingStep(run.events));
+  window.propdPlayer = player; // for the browser tests
+}

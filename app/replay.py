@@ -1,0 +1,60 @@
+"""A run as one HTML file that plays it: no server, no network, the same player."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+from functools import cache
+from typing import Any
+
+from app import settings
+from app.bundle import bundle, styles
+from app.pages import block, escaped, page
+from app.panel import PLOTLY
+from app.strings import page as title
+from app.strings.replay import ABOUT, NO_SCRIPT, WORDS
+from propd.trace import Trace, trace_to_json
+
+PLAIN = settings.ROOT / "app" / "plain.css"
+PACKED_FROM = 150_000
+"""Characters of a run from which on it is packed, so that the file stays under 300 kB."""
+BODY = (
+    '<main class="plain"><header><h1>{title}</h1><p>{about}</p></header>\n'
+    '<div class="propd-host"></div><noscript><p>{no_script}</p></noscript></main>'
+)
+
+
+def replay(trace: Trace, *, plotly: bool = False) -> str:
+    """The file as text. plotly: with plotly.js inside, whose charts answer to the pointer."""
+    told = trace_to_json(trace)
+    scripts = [PLOTLY.read_text(encoding="utf-8")] if plotly else []
+    return page(
+        f"{title.TITLE}: {' '.join(trace.header.prompt.split())[:80]}",
+        BODY.format(title=title.TITLE, about=ABOUT, no_script=NO_SCRIPT),
+        style=look(),
+        scripts=[*scripts, player()],
+        data=[block("propd-words", escaped({"words": WORDS})), run_block(told)],
+    )
+
+
+def run_block(run: dict[str, Any]) -> str:
+    """The run as data of the page: JSON, or, if that is long, gzip in base64."""
+    text = escaped(run)
+    if len(text) <= PACKED_FROM:
+        return block("propd-run", text)
+    # No time in it: the same run gives the same file.
+    packed = gzip.compress(json.dumps(run, separators=(",", ":")).encode(), mtime=0)
+    return block("propd-run", base64.b64encode(packed).decode(), kind="application/gzip")
+
+
+@cache
+def player() -> str:
+    """The player as one script."""
+    return bundle(settings.PLAYER, "replay.js", call="replay.start()")
+
+
+@cache
+def look() -> str:
+    """The styles of the player on a plain page."""
+    return styles(PLAIN, settings.PLAYER / "player.css")
