@@ -11,7 +11,7 @@ DEV := $(VENV)/.dev-installed
 PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo model bench doctor test lint format clean
+.PHONY: help demo model bench doctor static test lint format clean
 
 help: ## show this
 	@echo "make TARGET [NAME=value ...]"
@@ -22,7 +22,7 @@ help: ## show this
 	@echo "  TORCH_INDEX=URL     take torch from this package index. On Linux pip's default torch"
 	@echo "                      is a CUDA build of some GB; without an NVIDIA GPU give the URL"
 	@echo "                      of PyTorch's CPU builds (its start page names it)"
-	@echo "  ARGS='...'          more options for demo and bench"
+	@echo "  ARGS='...'          more options for demo, bench and static"
 
 demo: $(RUNTIME) ## install what is needed and start the app
 	@echo "Starting the app (the model loads in the background, on first use it is downloaded)"
@@ -38,6 +38,10 @@ bench: $(RUNTIME) ## compare the decoding methods and transformers on this machi
 
 doctor: $(RUNTIME) ## say what this machine has and what is missing
 	@$(BIN)/python -m propd doctor
+
+static: $(RUNTIME) ## build the studio as plain files without a server, into build/static
+	@echo "Building the static site"
+	@$(BIN)/python -m app.site $(ARGS)
 
 test: lint ## lint, then all tests
 	@echo "Running the tests"

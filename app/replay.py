@@ -51,7 +51,7 @@ def run_block(run: dict[str, Any]) -> str:
 @cache
 def player() -> str:
     """The player as one script."""
-    return bundle(settings.PLAYER, "replay.js", call="replay.start()")
+    return bundle(settings.PLAYER, "replay.js", call="$replay.start()")
 
 
 @cache

@@ -35,7 +35,7 @@ export function table(totals, words) {
 export function aboutRows(about, words) {
   const list = (values) => Object.entries(values || {}).map(([name, value]) => `${name} ${value}`).join(", ");
   const told = {
-    ...about, heads: list(about.heads), versions: list(about.versions), peers: Object.values(about.peers || {}).join(", "),
+    ...about, heads: list(about.heads), versions: list(about.versions), peers: Object.entries(about.peers || {}).map(([name, told]) => `${name} (${told})`).join("; "),
     asked: about.prompts ? say(words.bench_asked, { ...about, tokens: about.max_new_tokens, batches: about.batch_sizes.join(", ") }) : "",
     memory: about.peak_bytes ? `${(about.peak_bytes / 1e9).toFixed(2)} GB` : "", skipped: (about.skipped || []).join("; "),
   };
@@ -122,17 +122,21 @@ export class BenchView {
   /** A picture each: where it stands and how to make its figure for a width. */
   pictures() {
     const { words } = this.place, shown = this.shown;
-    const one = (key, make_, title = words["figure_" + key]) => {
+    const one = (key, figure, more = "") => {
+      const title = words["figure_" + key];
       const chart = make("div", { class: "propd-chart", role: "img", "aria-label": `${title}. ${words[`figure_${key}_look`]}` });
-      const box = make("section", { class: "propd-figure" }, make("div", { class: "propd-figure-head" }, make("h3", {}, title),
+      const box = make("section", { class: "propd-figure" }, make("div", { class: "propd-figure-head" }, make("h3", {}, title), more,
         pictureButton(() => chart, () => ["propd-bench", key], words)), make("p", { class: "propd-hint" }, words[`figure_${key}_look`]), chart);
-      return { chart, box, make: make_ };
+      return { chart, box, make: figure };
     };
     const weighed = [...new Set(shown.promises.map((curve) => curve.name))];
+    this.weighed = weighed.includes(this.weighed) ? this.weighed : weighed.find((name) => name === BEST) || weighed[0];
+    const choice = make("select", { class: "propd-speed", "aria-label": words.bench_columns.name, onchange: (e) => { this.weighed = e.target.value; this.plot(); } },
+      ...weighed.map((name) => make("option", { value: name, selected: name === this.weighed }, name)));
     return [
       one("speed", (options) => speedFigure(shown, options)), one("trade", (options) => tradeFigure(shown, options)),
       one("phases", (options) => phasesFigure(shown, options)),
-      ...weighed.map((name) => one("promise", (options) => promiseFigure(shown.promises, name, options), `${words.figure_promise}: ${name}`)),
+      one("promise", (options) => promiseFigure(shown.promises, this.weighed, options), choice),
     ].filter((figure) => figure.make({ words }) !== null);
   }
 

@@ -10,6 +10,8 @@ export const PHASE_COLOURS = {
 };
 
 const of = (list, spot) => list[spot % list.length];
+/** The first colour is the page's own blue, which dark pages have lighter. */
+const ink = (spot, options) => (spot % BATCHES.length === 0 && options.blue) || of(BATCHES, spot);
 const unique = (list) => [...new Set(list)];
 /** Every batch size of some rows, ascending. */
 export const batchesOf = (rows) => unique(rows.map((row) => row.batch)).sort((a, b) => a - b);
@@ -48,8 +50,8 @@ export function speedFigure({ totals }, options) {
       type: "scatter", mode: "markers", name: say(words.batch, { batch }), x: mine.map((row) => row.ratio),
       // side by side where there are several
       y: mine.map((row) => names.indexOf(row.name) + (batches.length > 1 ? 0.22 * ((batches.length - 1) / 2 - spot) : 0)),
-      error_x: { type: "data", symmetric: false, array: above, arrayminus: below, thickness: 1.5, width: 4, color: of(BATCHES, spot) },
-      marker: { size: 11, color: of(BATCHES, spot), symbol: of(SHAPES, spot) },
+      error_x: { type: "data", symmetric: false, array: above, arrayminus: below, thickness: 1.5, width: 4, color: ink(spot, options) },
+      marker: { size: 11, color: ink(spot, options), symbol: of(SHAPES, spot) },
       customdata: mine.map((row) => plotlyText(row.name)),
       hovertemplate: `%{customdata}: %{x:.2f}<extra></extra>`,
     };
@@ -85,23 +87,60 @@ export function phasesFigure({ phases, totals }, options) {
   };
 }
 
+const SPOTS = ["top center", "bottom center", "middle right", "middle left"];
+const LETTER = 6.4; // width of one letter of an 11 px label
+
+/** The box of a label at a spot around a point, in pixels: [left, top, right, bottom]. */
+function labelBox({ x, y }, letters, spot) {
+  const wide = letters * LETTER, high = 14, gap = 7;
+  const left = { "middle right": x + gap, "middle left": x - gap - wide }[spot] ?? x - wide / 2;
+  const top = { "top center": y - gap - high, "bottom center": y + gap }[spot] ?? y - high / 2;
+  return [left, top, left + wide, top + high];
+}
+
+const overlap = (a, b) => Math.max(0, Math.min(a[2], b[2]) - Math.max(a[0], b[0])) * Math.max(0, Math.min(a[3], b[3]) - Math.max(a[1], b[1]));
+
+/** Where each label stands best: clear of the marks, of the labels before it, and of the edge. */
+export function labelSpots(points, lengths, width) {
+  const taken = points.map(({ x, y }) => [x - 6, y - 6, x + 6, y + 6]);
+  return points.map((point, i) => {
+    const cost = (spot) => {
+      const box = labelBox(point, lengths[i], spot);
+      const outside = Math.max(0, -box[0]) + Math.max(0, box[2] - width);
+      return 100 * outside + taken.reduce((sum, other, k) => sum + (k === i ? 0 : overlap(box, other)), 0);
+    };
+    const best = SPOTS.reduce((one, other) => (cost(other) < cost(one) ? other : one));
+    taken.push(labelBox(point, lengths[i], best));
+    return best;
+  });
+}
+
 /** Tokens a pass against milliseconds a token; each mark has its name beside it. */
 export function tradeFigure({ totals }, options) {
-  const { words } = options, batches = batchesOf(totals);
-  const known = totals.filter((row) => row.per_pass !== null && row.decode_speed);
+  const { words } = options, batches = batchesOf(totals), height = 340;
+  const known = totals.filter((row) => row.per_pass !== null && row.decode_speed)
+    .map((row) => ({ ...row, x: row.per_pass, y: 1000 / row.decode_speed, spot: batches.indexOf(row.batch) }));
   if (!known.length) return null;
-  const data = batches.map((batch, spot) => {
-    const mine = known.filter((row) => row.batch === batch);
-    return {
-      type: "scatter", mode: "markers+text", name: say(words.batch, { batch }), x: mine.map((row) => row.per_pass), y: mine.map((row) => 1000 / row.decode_speed),
-      text: mine.map((row) => plotlyText(row.name)), textposition: "top center", textfont: { size: 11, color: options.ink }, cliponaxis: false,
-      marker: { size: 11, color: of(BATCHES, spot), symbol: of(SHAPES, spot) },
-      hovertemplate: "%{text}: %{x:.2f}, %{y:.1f} ms<extra></extra>",
-    };
-  });
+  const xs = known.map((row) => row.x), top = 1.12 * Math.max(...known.map((row) => row.y));
+  const room = 0.12 * (Math.max(...xs) - Math.min(...xs)) || 0.5;
+  const range = [Math.min(...xs) - room, Math.max(...xs) + room];
+  const inner = { wide: (options.width || 400) - 70, high: height - 60 }; // less what the axes take
+  const at = ({ x, y }) => ({ x: ((x - range[0]) / (range[1] - range[0])) * inner.wide, y: (1 - y / top) * inner.high });
+  const spots = labelSpots(known.map(at), known.map((row) => row.name.length), inner.wide);
   return {
-    data,
-    layout: layout(options, 340, { showlegend: batches.length > 1, x: { title: words.figure_trade_x }, y: { title: words.figure_trade_y, rangemode: "tozero" } }),
+    data: batches.map((batch, spot) => {
+      const mine = known.filter((row) => row.batch === batch);
+      return {
+        type: "scatter", mode: "markers+text", name: say(words.batch, { batch }), x: mine.map((row) => row.x), y: mine.map((row) => row.y),
+        text: mine.map((row) => plotlyText(row.name)), textposition: mine.map((row) => spots[known.indexOf(row)]),
+        textfont: { size: 11, color: options.ink }, cliponaxis: false,
+        marker: { size: 11, color: ink(spot, options), symbol: of(SHAPES, spot) },
+        hovertemplate: "%{text}: %{x:.2f}, %{y:.1f} ms<extra></extra>",
+      };
+    }),
+    layout: layout(options, height, {
+      showlegend: batches.length > 1, x: { title: words.figure_trade_x, range }, y: { title: words.figure_trade_y, range: [0, top] },
+    }),
   };
 }
 
@@ -114,7 +153,7 @@ export function promiseFigure(promises, name, options) {
   const data = curves.flatMap((curve, spot) => [
     ["tokens_expected", "y", true], ["tokens", "y", false], ["ms_expected", "y2", true], ["ms", "y2", false],
   ].map(([column, yaxis, expected]) => {
-    const kind = expected ? words.expected : words.measured, colour = of(BATCHES, spot);
+    const kind = expected ? words.expected : words.measured, colour = ink(spot, options);
     const label = several ? `${say(words.batch, curve)}, ${kind}` : kind;
     return {
       type: "scatter", mode: "lines+markers", name: label, legendgroup: label, showlegend: yaxis === "y", xaxis: "x", yaxis,

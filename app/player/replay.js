@@ -1,5 +1,6 @@
 // A page with one run in it: the player of the studio, without the studio.
 import { Player } from "./player.js";
+import { followScheme } from "./scheme.js";
 import { openingStep } from "./words.js";
 
 /** The run in the page: plain JSON, or, where that would be large, packed. */
@@ -8,14 +9,6 @@ async function read(element) {
   const bytes = Uint8Array.from(atob(element.textContent), (letter) => letter.charCodeAt(0));
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
   return JSON.parse(await new Response(stream).text());
-}
-
-/** Light or dark as the reader's system has it; the player's styles ask for a class. */
-export function followScheme() {
-  const dark = window.matchMedia("(prefers-color-scheme: dark)");
-  const follow = () => document.body.classList.toggle("dark", dark.matches);
-  dark.addEventListener("change", follow);
-  follow();
 }
 
 export async function start() {

@@ -73,7 +73,7 @@ RUNS = {
         "recorded": "date",
     },
     "counts": (
-        "{steps} steps: {drafted} drafted, {pruned} pruned early, {verified} verified, {kept} kept"
+        "{steps} steps: {drafted} drafted, {pruned} pruned early, {verified} verified, {kept} accepted"
     ),
     "save": "Save this run",
     "forms": FORMS,
@@ -113,7 +113,7 @@ BENCH = {
         "skipped": "skipped",
     },
     "bench_asked": (
-        "{prompts} prompts, {tokens} new tokens each, batch {batches}, {repeats} repeats"
+        "{prompts} prompts, {tokens} new tokens each, batch {batches}, measured {repeats} ×"
     ),
     "command": "Command",
     "copy_command": "Copy command",

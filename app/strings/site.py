@@ -1,0 +1,27 @@
+"""The static site; ``{name}`` is filled when it is built."""
+
+from __future__ import annotations
+
+COMMAND = "Build the studio as plain files that need no server: recorded runs, no model."
+ABOUT = (
+    "Everything here was recorded: no model runs behind this page. To run your own prompts and to "
+    "open files of your own, start the app."
+)
+NO_SCRIPT = "This page draws its runs with JavaScript, which is switched off in this browser."
+README = """---
+title: {title}
+emoji: 🌳
+colorFrom: blue
+colorTo: green
+sdk: static
+app_file: index.html
+pinned: false
+license: apache-2.0
+short_description: Token trees of a language model, step by step
+---
+
+# {title}, recorded
+
+Plain files: open `index.html`, or put this folder on any web server. Made by `make static` of the
+project, which also has the app that runs a model.
+"""
