@@ -57,4 +57,4 @@ def player() -> str:
 @cache
 def look() -> str:
     """The styles of the player on a plain page."""
-    return styles(PLAIN, settings.PLAYER / "player.css")
+    return styles(PLAIN, settings.PLAYER / "player.css", settings.PLAYER / "share.css")

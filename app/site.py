@@ -102,7 +102,7 @@ def runs_place(files: Files) -> StaticPlace:
         for path in sorted(settings.DOCS.glob("benchmark*.json"))
     }
     return StaticPlace(
-        "runs.js",
+        "runs_place.js",
         {**runs.RUNS, **runs.BENCH},
         {**runs_props(traces), "opens": False, "files": made, "results": results},
         {"benchmarks": [(None, benchmarks(None))]},

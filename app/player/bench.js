@@ -4,7 +4,7 @@ import { inks, loadPlotly } from "./charts.js";
 import { make } from "./dom.js";
 import { copyButton } from "./files.js";
 import { CONFIG } from "./figures.js";
-import { pictureButton } from "./pictures.js";
+import { pictureMenu } from "./pictures.js";
 import { whenShown } from "./places.js";
 import { say } from "./words.js";
 
@@ -126,7 +126,7 @@ export class BenchView {
       const title = words["figure_" + key];
       const chart = make("div", { class: "propd-chart", role: "img", "aria-label": `${title}. ${words[`figure_${key}_look`]}` });
       const box = make("section", { class: "propd-figure" }, make("div", { class: "propd-figure-head" }, make("h3", {}, title), more,
-        pictureButton(() => chart, () => ["propd-bench", key], words)), make("p", { class: "propd-hint" }, words[`figure_${key}_look`]), chart);
+        pictureMenu([[title, () => chart, () => ["propd-bench", key]]], words)), make("p", { class: "propd-hint" }, words[`figure_${key}_look`]), chart);
       return { chart, box, make: figure };
     };
     const weighed = [...new Set(shown.promises.map((curve) => curve.name))];

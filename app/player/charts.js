@@ -11,6 +11,17 @@ export function inks(element) {
 }
 
 let loading = null;
+let standIn = null;
+
+/** Who draws charts; null until Plotly is there, and where it will not come, its stand-in. */
+export function chartEngine() {
+  return window.Plotly || standIn;
+}
+
+/** This page has no Plotly: `engine` draws in its place. */
+export function drawWith(engine) {
+  standIn = engine;
+}
 
 /** One Plotly in one window: the file the server itself holds, loaded once. */
 export function loadPlotly(url) {

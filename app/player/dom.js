@@ -123,6 +123,7 @@ export function build(words, on) {
   const p = { ...controls(words, on), ...timeline(words) };
   p.runs = make("div", { class: "propd-runs", role: "group", "aria-label": words.runs });
   p.status = make("span", { class: "propd-status" });
+  p.share = make("div", { class: "propd-share" });
   p.metrics = make("dl", { class: "propd-metrics" });
   p.prompt = make("p", { class: "propd-prompt" });
   p.text = make("div", { class: "propd-text", role: "region", "aria-label": words.text, tabindex: 0, onclick: on.word });
@@ -142,7 +143,7 @@ export function build(words, on) {
   p.sources = Object.keys(CORNERS).map((source) =>
     make("li", { class: "propd-fate", "data-source": source, hidden: true }, cornerMark(source), words.sources[source]));
   p.root = make("div", { class: "propd-player", tabindex: 0, role: "group", "aria-label": words.player, onkeydown: on.key },
-    p.runs, make("div", { class: "propd-top" }, p.status, p.metrics),
+    p.runs, make("div", { class: "propd-top" }, p.status, p.share, p.metrics),
     make("div", { class: "propd-text-box" }, p.prompt, p.text,
       make("div", { class: "propd-under" }, textLegend(words), make("span", {}, words.text_hint))),
     p.bar,

@@ -43,6 +43,10 @@ async function pixels({ text, width, height }) {
   return canvas.toDataURL("image/png");
 }
 
+function hasPicture(box) {
+  return Boolean(box.clientWidth && box.querySelector("svg"));
+}
+
 /** A picture of what `box` shows, as a data: address. format: "png" or "svg". */
 export async function picture(box, format) {
   const colour = ground(box);
@@ -56,16 +60,19 @@ export async function picture(box, format) {
   return format === "svg" ? svgAddress(drawn.text) : pixels(drawn);
 }
 
-/** A small control that saves what `box()` shows; name(): what the file is called. */
-export function pictureButton(box, name, words) {
-  const save = (format) => async () => {
+/** A small control that saves pictures. choices: [label, box(), name()], the parts of a file's name. */
+export function pictureMenu(choices, words) {
+  const save = (box, name, format) => async () => {
     menu.open = false;
-    hand(`${fileName(...[name()].flat())}.${format}`, await picture(box(), format));
+    hand(`${fileName(...name())}.${format}`, await picture(box(), format));
   };
-  const choice = (format) => make("button", { type: "button", class: "propd-chip", onclick: save(format) }, format.toUpperCase());
+  const row = ([label, box, name]) => make("div", {}, make("span", {}, label), ...["png", "svg"].map((format) => make("button", {
+    type: "button", class: "propd-chip", "aria-label": `${label}: ${format.toUpperCase()}`, onclick: save(box, name, format) }, format.toUpperCase())));
   const menu = make("details", { class: "propd-picture-menu" },
-    make("summary", { class: "propd-chip", title: words.picture_title }, words.picture), make("div", {}, choice("png"), choice("svg")));
+    make("summary", { class: "propd-chip", title: words.picture_title }, words.picture), make("div", {}, ...choices.map(row)));
   menu.addEventListener("keydown", (e) => { if (e.key === "Escape") menu.open = false; });
   document.addEventListener("click", (e) => { if (!menu.contains(e.target)) menu.open = false; });
+  // what is not there, such as the curves of a fixed tree, cannot be saved
+  menu.addEventListener("toggle", () => choices.forEach(([, box], i) => { menu.lastElementChild.children[i].hidden = !hasPicture(box()); }));
   return menu;
 }

@@ -5,7 +5,9 @@ import { eventAt, phaseLine, PHASES, phasesOf } from "./phases.js";
 import { linkTo, register, whenShown } from "./places.js";
 import { Playback } from "./playback.js";
 import { Runs } from "./runs.js";
+import { ShareBar } from "./share.js";
 import { SizeView } from "./size_view.js";
+import { find } from "./store.js";
 import { TextView } from "./text_view.js";
 import { Timeline } from "./timeline.js";
 import { TreeView } from "./tree_view.js";
@@ -15,10 +17,18 @@ import { hasSource, nodeAt, openingStep, runStats, say, statusLine, summary, vis
 const BACKGROUND_MS = 400; // between two drawings of what may lag behind a live run
 const UNTYPED = ["INPUT", "SELECT", "TEXTAREA"];
 
+/** The step that is asked for, or, if it is none of the run's, the one that a run opens at. */
+function stepIn({ events }, step) {
+  return Number.isInteger(step) && step >= 0 ? Math.min(step, events.length - 1) : openingStep(events);
+}
+
 export class Player {
-  /** ask(request): a new run from a branch; its messages come by `receive`. */
-  constructor(host, { words, traces, base, ask }) {
-    Object.assign(this, { words, ask, run: null, step: 0, phase: "commit", follow: false, pinned: null, pointed: null });
+  /**
+   * ask(request): a new run from a branch, if there is a model; its messages come by `receive`.
+   * studio: whether the other places are on the page too.
+   */
+  constructor(host, { words, traces, base, ask = null, studio = false }) {
+    Object.assign(this, { words, ask, studio, run: null, step: 0, phase: "commit", follow: false, pinned: null, pointed: null });
     this.runs = new Runs(traces, base, words);
     this.playback = new Playback(this);
     this.parts = build(words, this.listeners());
@@ -28,6 +38,7 @@ export class Player {
     this.tree = new TreeView(parts.treeBox, words, { point: (i) => this.point(i), pick: (i) => this.pick(i) });
     this.size = new SizeView(parts.size, parts.sizeText, words);
     this.timeline = new Timeline(parts, words, (step) => this.go(step));
+    this.share = new ShareBar(this, studio);
     this.chips();
     whenShown(parts.treeBox, () => this.redraw());
     new MutationObserver(() => this.redraw()).observe(document.body, { attributeFilter: ["class"] });
@@ -50,18 +61,27 @@ export class Player {
   // --- runs ---
 
   chips() {
+    if (!this.studio) return; // one run is all there is
     const chip = (label, pressed, onclick, title) =>
       make("button", { type: "button", class: "propd-chip", "aria-pressed": String(pressed), onclick, title: title || null }, label);
     const { live, traces } = this.runs;
+    const { run: shown } = this;
+    const other = shown && !live.includes(shown) && !traces.some(({ name }) => name === shown.name) ? [shown] : []; // an opened one
     this.parts.runs.replaceChildren(
+      ...other.map((run) => chip(run.label || run.header.prompt, true, () => this.show(run, 0), run.header.prompt)),
       ...live.map((run) => chip(run.label, this.run === run, () => this.show(run, 0), run.header.prompt)).reverse(),
       ...traces.map((trace) => chip(trace.label, Boolean(this.run) && this.run.name === trace.name, () => this.open(trace), trace.title)));
   }
 
-  /** What an address names: a recorded run, a step of it, a phase of that. */
+  /** What an address names: a recorded run or one in the store, a step of it, a phase of that. */
   visit([name, step, phase]) {
     const trace = this.runs.traces.find((one) => one.name === name);
-    if (trace) this.open(trace, Number(step), PHASES.includes(phase) ? phase : "commit");
+    const then = PHASES.includes(phase) ? phase : "commit";
+    if (trace) return this.open(trace, Number(step), then);
+    const run = find(name);
+    if (run && run.events.length) this.show(run, stepIn(run, Number(step)), then);
+    else if (name) this.strange = true;
+    this.render();
   }
 
   /** Fetch a recorded run from this server and show it, at a step of it if one is given. */
@@ -75,13 +95,13 @@ export class Player {
       return;
     }
     if (this.wanted !== trace.url) return;
-    const there = Number.isInteger(step) && step >= 0;
-    this.show(run, there ? Math.min(step, run.events.length - 1) : openingStep(run.events), phase);
+    this.show(run, stepIn(run, step), phase);
   }
 
   show(run, step, phase = "commit") {
     this.pause();
     this.wanted = null;
+    this.strange = false;
     Object.assign(this, { run, step, phase, pinned: null, pointed: null, fresh: true });
     this.text.clear(run.header.continuing_text);
     this.chips();
@@ -238,7 +258,9 @@ export class Player {
 
   draw() {
     const { parts, words, run, runs } = this;
-    parts.status.textContent = statusLine({ run, newest: runs.latest, queued: runs.queued, now: performance.now() }, words);
+    const told = statusLine({ run, newest: runs.latest, queued: runs.queued, now: performance.now() }, words);
+    parts.status.textContent = this.strange ? words.unknown_run : told;
+    this.share.draw();
     if (runs.queued) this.clock ||= setTimeout(() => { this.clock = null; this.render(); }, 1000); // it counts seconds
     parts.live.hidden = !runs.running() || this.follow;
     const going = this.playback.playing || this.follow;
@@ -305,7 +327,7 @@ export class Player {
 /** Called by the page (app/panel.py). */
 export function mount(element, props, watch, base, { trigger }) {
   const player = new Player(element.querySelector(".propd-host"), {
-    words: props.words, traces: props.traces, base, ask: (request) => trigger("select", request),
+    words: props.words, traces: props.traces, base, studio: true, ask: props.recorded ? null : (request) => trigger("select", request),
   });
   register("watch", (parts) => player.visit(parts));
   if (props.traces.length && !player.wanted) player.open(props.traces[0]);

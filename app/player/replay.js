@@ -1,4 +1,6 @@
 // A page with one run in it: the player of the studio, without the studio.
+import { drawWith } from "./charts.js";
+import { painter } from "./paint.js";
 import { Player } from "./player.js";
 import { followScheme } from "./scheme.js";
 import { openingStep } from "./words.js";
@@ -13,6 +15,7 @@ async function read(element) {
 
 export async function start() {
   followScheme();
+  drawWith(painter);
   const { words } = JSON.parse(document.getElementById("propd-words").textContent);
   const run = await read(document.getElementById("propd-run"));
   const player = new Player(document.querySelector(".propd-host"), { words, traces: [], base: "" });

@@ -1,7 +1,10 @@
 // One run, told whole: what was asked, what came of it, how it was made, and ways to save it.
-import { appendText, make } from "./dom.js";
+import { make } from "./dom.js";
 import { copyButton, fileName, hand } from "./files.js";
-import { openingStep, runStats, say } from "./words.js";
+import { whenShown } from "./places.js";
+import { TextView } from "./text_view.js";
+import { TreeView } from "./tree_view.js";
+import { caption, openingStep, runStats, say, summary } from "./words.js";
 
 const TYPES = {
   json: ["json", "application/json"], csv: ["csv", "text/csv"], nodes: ["nodes.csv", "text/csv"],
@@ -45,35 +48,58 @@ function metrics(stats, words) {
 }
 
 export class RunView {
-  /** place: {words, props, server, say(sentence, bad), watch(name, step), link(name)} of the place Runs. */
+  /** place: {words, props, server, tell(sentence, bad), watch(key, step), link(run)} of the place Runs. */
   constructor(box, place) {
     Object.assign(this, { box, place });
   }
 
-  /** run: {name, origin, label, header, events}; `link` is null for a run that no address can name. */
+  /** run: {key, origin, label, header, events}. */
   show(run) {
     const { words, props, watch, link } = this.place;
     const stats = sums(run.events);
-    const text = make("div", { class: "propd-text", role: "region", "aria-label": words.text, tabindex: 0 });
-    appendText(text, run.events, 0);
-    text.addEventListener("click", (e) => { const step = e.target.closest(".propd-step"); if (step) watch(run.name, Number(step.dataset.step)); });
     const share = run.origin === "recorded" ? copyButton(words.copy_link, () => link(run), words)
       : make("span", { class: "propd-hint" }, words.no_link);
-    const counted = say(words.counts, stats);
     this.box.replaceChildren(
       make("div", { class: "propd-run-head" }, make("h3", {}, run.label), metrics(stats, words)),
-      make("p", { class: "propd-prompt", "aria-label": words.prompt }, run.header.prompt), text,
-      make("p", { class: "propd-hint" }, words.text_hint),
+      make("p", { class: "propd-prompt" }, run.header.prompt), this.text(run),
       make("div", { class: "propd-run-actions" },
-        make("button", { type: "button", class: "propd-chip strong", title: words.watch_title, onclick: () => watch(run.name, openingStep(run.events)) }, words.watch), share),
-      make("p", { class: "propd-counts" }, counted), this.saving(run),
+        make("button", { type: "button", class: "propd-chip strong", title: words.watch_title, onclick: () => watch(run.key, openingStep(run.events)) }, words.watch),
+        share, make("span", { class: "propd-hint" }, words.text_hint)),
+      make("p", { class: "propd-counts" }, say(words.counts, stats)), this.preview(run), this.saving(run),
       make("details", { class: "propd-made", open: true }, make("summary", {}, words.made), pairs(headerRows(run.header, props.methods, words))));
+  }
+
+  text(run) {
+    const { words, watch } = this.place;
+    const box = make("div", { class: "propd-text", role: "region", "aria-label": words.text, tabindex: 0 });
+    const view = new TextView(box);
+    view.clear(run.header.continuing_text);
+    view.append(run.events);
+    view.mark(run.events.length); // past the last step: nothing is faded
+    box.addEventListener("click", (e) => { const step = e.target.closest(".propd-step"); if (step) watch(run.key, Number(step.dataset.step)); });
+    return box;
+  }
+
+  /** The tree of the step that the run opens at; a click on it watches that step. */
+  preview(run) {
+    const { words, watch } = this.place;
+    const step = openingStep(run.events), event = run.events[step];
+    const open = () => watch(run.key, step);
+    const label = say(words.tree_help_short, { summary: summary(event, run.events.length - 1, words) });
+    const box = make("div", { class: "propd-tree-box propd-preview", role: "group", "aria-label": label }, make("div", { class: "propd-tree" }));
+    const view = new TreeView(box, words, { point: () => {}, pick: open });
+    box.addEventListener("keydown", (e) => {
+      const act = { ArrowUp: () => view.walk(-1), ArrowDown: () => view.walk(1), Enter: () => view.pickFocused(), " ": () => view.pickFocused() }[e.key];
+      if (act && act() !== false) e.preventDefault();
+    });
+    whenShown(box, () => view.draw(event, { fresh: true }));
+    return make("section", { class: "propd-preview-box" }, make("h4", {}, `${say(words.step_of, { step, steps: run.events.length - 1 })}: ${caption(event, words)}`), box);
   }
 
   /** The forms that a run can be saved in: made by the server, or lying ready on a page without one. */
   saving(run) {
     const { words, props } = this.place;
-    const ready = props.files ? props.files[run.name] || {} : null;
+    const ready = props.files ? props.files[run.key] || {} : null;
     const step = make("input", { type: "number", min: 0, max: run.events.length - 1, placeholder: words.save_step_all });
     const plotly = make("input", { type: "checkbox" });
     const choice = (form) => {
@@ -107,7 +133,7 @@ export class RunView {
 
   hand(run, form, step, text, sentence) {
     const [ending, type] = TYPES[form];
-    const name = `${fileName("propd", run.name, ...(step === null ? [] : ["step", step]))}.${ending}`;
+    const name = `${fileName("propd", run.key, ...(step === null ? [] : ["step", step]))}.${ending}`;
     hand(name, text, type);
     this.place.tell(say(sentence, { name, size: Math.round(new Blob([text]).size / 1000) }));
   }

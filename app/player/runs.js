@@ -1,4 +1,5 @@
 // The runs one can watch: recorded ones, fetched when asked for, and those of this visit.
+import { keep } from "./store.js";
 import { say } from "./words.js";
 
 const KEPT = 6; // runs of this visit; each may hold a megabyte of events
@@ -52,6 +53,7 @@ export class Runs {
     const news = Object.values(message.events || {}).sort((a, b) => a.index - b.index);
     for (const event of news) if (event.index === run.events.length) run.events.push(event);
     if (message.phase === "failed") this.pending = null;
+    if (run.events.length) keep(run);
     if (run !== this.pending && this.live.includes(run)) return null;
     if (!run.events.length) return null;
     this.live = [...this.live.slice(1 - KEPT), run];
@@ -63,7 +65,7 @@ export class Runs {
     const known = [...this.live, this.pending].find((run) => run && run.id === message.run);
     if (known) return known;
     const label = (this.queued && this.queued.label) || say(this.words.your_run, { count: ++this.count });
-    this.pending = { id: message.run, header: message.header, events: [], live: true, label };
+    this.pending = { id: message.run, key: `visit-${message.run.slice(0, 8)}`, origin: "visit", header: message.header, events: [], live: true, label };
     return this.pending;
   }
 
@@ -74,6 +76,7 @@ export class Runs {
       if (!run || !["loading", "running"].includes(run.state)) continue;
       this.ignored.add(run.id);
       run.state = "stopped";
+      if (run.events.length) keep(run);
     }
     this.pending = null;
   }

@@ -13,12 +13,12 @@ export class RunsPlace {
   constructor(host, { props, base, tools }) {
     const words = props.words;
     Object.assign(this, { words, props, base, server: (tools && tools.server) || {}, view: "runs", chosen: null });
-    this.recorded = props.traces.map((trace) => ({ ...trace, origin: "recorded" }));
+    this.recorded = props.traces.map((trace) => ({ ...trace, key: trace.name, origin: "recorded" }));
     this.build(host);
     this.details = new RunView(this.parts.details, {
       words, props, server: this.server, tell: (...told) => this.tell(...told),
-      watch: (name, step) => { location.hash = `#watch/${encodeURIComponent(name)}/${step}`; },
-      link: (run) => addressOf("watch", run.name, openingStep(run.events)),
+      watch: (key, step) => { location.hash = `#watch/${encodeURIComponent(key)}/${step}`; },
+      link: (run) => addressOf("watch", run.key, openingStep(run.events)),
     });
     this.bench = new BenchView(this.parts.bench, { words, props, base, server: this.server, visited: (name) => this.link(name) });
     onRuns(() => this.changed());
@@ -64,7 +64,7 @@ export class RunsPlace {
       tab.tabIndex = here ? 0 : -1;
     }
     if (view === "bench") this.bench.open();
-    else if (!this.chosen && this.all().length) this.choose(this.all()[0].name);
+    else if (!this.chosen && this.all().length) this.choose(this.all()[0].key);
     this.list();
     this.link();
   }
@@ -90,7 +90,7 @@ export class RunsPlace {
       return;
     }
     if (this.view !== "runs") this.open("runs");
-    if (this.all().some((run) => run.name === first)) this.choose(first);
+    if (this.all().some((run) => run.key === first)) this.choose(first);
     else this.tell(this.words.unknown_run, true);
   }
 
@@ -99,7 +99,7 @@ export class RunsPlace {
   }
 
   changed() {
-    if (this.chosen && !this.all().some((run) => run.name === this.chosen)) this.choose(this.all()[0]?.name ?? null);
+    if (this.chosen && !this.all().some((run) => run.key === this.chosen)) this.choose(this.all()[0]?.key ?? null);
     clearTimeout(this.later);
     this.later = setTimeout(() => { // a live run changes many times a second
       this.list();
@@ -125,18 +125,18 @@ export class RunsPlace {
     const line = run.state === "running" || !stats ? say(words.row_live, { method })
       : say(words.row, { method, tokens: stats.tokens, per_pass: stats.tokensPerPass.toFixed(2), speed: stats.tokensPerSecond.toFixed(1) });
     const choose = make("button", {
-      type: "button", class: "propd-row", "aria-current": this.chosen === run.name ? "true" : null, onclick: () => this.choose(run.name),
+      type: "button", class: "propd-row", "aria-current": this.chosen === run.key ? "true" : null, onclick: () => this.choose(run.key),
     }, make("span", { class: "propd-row-prompt" }, run.header.prompt.slice(0, 200)), make("span", { class: "propd-row-line" }, line));
     const drop = run.origin === "recorded" ? "" : make("button", {
-      type: "button", class: "propd-forget", "aria-label": words.forget, title: words.forget, onclick: () => forget(run.name) }, "×");
+      type: "button", class: "propd-forget", "aria-label": words.forget, title: words.forget, onclick: () => forget(run.key) }, "×");
     return make("li", {}, choose, drop);
   }
 
-  async choose(name) {
-    this.chosen = name;
+  async choose(key) {
+    this.chosen = key;
     this.link();
     this.list();
-    const run = this.all().find((one) => one.name === name);
+    const run = this.all().find((one) => one.key === key);
     if (!run) return this.parts.details.replaceChildren();
     if (!run.events) {
       this.parts.details.replaceChildren(make("p", { class: "propd-hint" }, this.words.reading));
@@ -147,7 +147,7 @@ export class RunsPlace {
         return this.tell(this.words.trace_failed, true);
       }
     }
-    if (this.chosen === name) this.show(run);
+    if (this.chosen === key) this.show(run);
   }
 
   show(run) {
@@ -173,9 +173,10 @@ export class RunsPlace {
     this.tell(say(words.file_opened, { name: file.name }));
     if (answer.benchmark) return this.takeBench(file.name, answer.benchmark);
     const { header, events } = answer.trace;
-    keep({ name: `opened-${answer.fingerprint}`, origin: "opened", label: file.name, header, events });
+    const key = `opened-${answer.fingerprint}`;
+    keep({ key, origin: "opened", label: file.name, header, events });
     this.open("runs");
-    this.choose(`opened-${answer.fingerprint}`);
+    this.choose(key);
   }
 
   takeBench(name, results) {

@@ -1,5 +1,5 @@
 // The size decision of the current step: a sentence at once, its curves when there is time.
-import { inks } from "./charts.js";
+import { chartEngine, inks } from "./charts.js";
 import { CONFIG, sizeFigure, sizeSentence } from "./figures.js";
 
 const REST = 150; // ms; plotly takes longer for three curves than a step may take to be drawn
@@ -20,9 +20,10 @@ export class SizeView {
 
   plot() {
     const { chart, words } = this;
-    const figure = window.Plotly && chart.clientWidth >= 0
+    const engine = chartEngine();
+    const figure = engine && chart.clientWidth >= 0
       && sizeFigure(this.drawn, { width: chart.parentElement.clientWidth, height: 240, words, ...inks(chart) });
     chart.classList.toggle("empty", !figure);
-    if (figure) window.Plotly.react(chart, figure.data, figure.layout, CONFIG);
+    if (figure) engine.react(chart, figure.data, figure.layout, CONFIG);
   }
 }

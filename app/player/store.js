@@ -6,19 +6,19 @@ const runs = []; // newest first
 const listeners = new Set();
 
 /**
- * Keep a run, or say that one that is kept has changed. run: {name, origin, header, events};
- * origin is "visit" or "opened", name is what a permalink says, `state` of a live run may change.
+ * Keep a run, or say that one that is kept has changed. run: {key, origin, label, header,
+ * events}; origin is "visit" or "opened"; key names the run on this page, and on no other.
  */
 export function keep(run) {
-  const at = runs.findIndex((one) => one.name === run.name);
+  const at = runs.findIndex((one) => one.key === run.key);
   if (at >= 0) runs[at] = run;
   else runs.unshift(run);
   while (runs.length > MOST) runs.pop();
   listeners.forEach((listener) => listener());
 }
 
-export function forget(name) {
-  const at = runs.findIndex((one) => one.name === name);
+export function forget(key) {
+  const at = runs.findIndex((one) => one.key === key);
   if (at >= 0) runs.splice(at, 1);
   listeners.forEach((listener) => listener());
 }
@@ -27,8 +27,8 @@ export function kept() {
   return [...runs];
 }
 
-export function find(name) {
-  return runs.find((run) => run.name === name);
+export function find(key) {
+  return runs.find((run) => run.key === key);
 }
 
 /** Call `listener` whenever what is kept changes; returns how to stop that. */

@@ -1,5 +1,5 @@
 // The run at a glance: tree size, tokens gained and milliseconds by phase, step by step.
-import { inks } from "./charts.js";
+import { chartEngine, inks } from "./charts.js";
 import { CONFIG, plotlyText } from "./figures.js";
 import { counts, say, stepMilliseconds } from "./words.js";
 
@@ -101,9 +101,10 @@ export class Timeline {
 
   plot() {
     const chart = this.parts.timelineChart;
-    if (!window.Plotly || !chart.clientWidth || !this.events.length) return;
+    const engine = chartEngine();
+    if (!engine || !chart.clientWidth || !this.events.length) return;
     const figure = timelineFigure(this.events, { width: chart.clientWidth, words: this.words, ...inks(chart) });
-    window.Plotly.react(chart, figure.data, figure.layout, { ...CONFIG, staticPlot: true });
+    engine.react(chart, figure.data, figure.layout, { ...CONFIG, staticPlot: true });
     this.drawn = this.events.length;
     this.moveCursor();
     this.tell(null);

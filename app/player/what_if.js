@@ -25,7 +25,7 @@ export function request(run, step, i) {
 /** What the card offers for a node: the button if it is pinned, else how to get there. */
 export function offer(player, i, words) {
   const event = player.run.events[player.step];
-  if (!isOpen(event, i)) return null;
+  if (!player.ask || !isOpen(event, i)) return null;
   if (player.pinned !== i) return make("p", { class: "propd-hint" }, words.what_if_hint);
   const text = visible(nodeAt(event, i).text);
   return make("button", {

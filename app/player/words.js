@@ -261,6 +261,7 @@ export function statusLine({ run, newest, queued, now = 0 }, words) {
   if (!run) return words.nothing_yet;
   const { machine, recorded, heads } = run.header;
   const live = () => (run.state === "running" ? progress(run, words) : words["live_" + run.state] || "");
-  const origin = run.live ? live() : say(words.recorded, { machine, date: recorded });
-  return heads && heads.early === "logit lens" ? `${origin}. ${words.logit_lens}` : origin;
+  const made = machine && recorded ? say(words.recorded, { machine, date: recorded }) : "";
+  const origin = run.live ? live() : run.origin === "opened" ? [words.opened, made].filter(Boolean).join(". ") : made;
+  return [origin, heads && heads.early === "logit lens" ? words.logit_lens : ""].filter(Boolean).join(". ");
 }

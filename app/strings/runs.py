@@ -49,6 +49,7 @@ RUNS = {
     "forget": "Forget this run",
     "watch": "Watch",
     "watch_title": "Play this run step by step",
+    "tree_help_short": "Token tree. {summary}",
     "no_link": "Only in the memory of this page: save it to share it.",
     "reading": "Reading the run …",
     "trace_failed": "This recorded run could not be read; reload the page.",

@@ -5,6 +5,9 @@ from __future__ import annotations
 SHARE = {
     "copy_link": "Copy link",
     "copied": "Copied",
+    "save_run": "Save run",
+    "save_run_title": "Save this run, or send it to somebody",
+    "tree_picture": "Tree",
     "picture": "Save picture",
     "picture_title": "Save this picture as PNG or SVG",
 }

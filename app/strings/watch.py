@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from app.strings.share import SHARE
 from app.strings.step import STEP
 
 PROMPT = "Prompt"
@@ -23,10 +24,16 @@ EXAMPLES = {
 
 WATCH = {
     **STEP,
+    **SHARE,
     "player": "Player of a run",
     "runs": "Runs to watch",
     "your_run": "Your run {count}",
     "recorded": "Recorded on {machine}, {date}",
+    "opened": "Opened from a file",
+    "unknown_run": (
+        "The link names a run that was only in the memory of the page that made it; "
+        "ask for its file and open that in Runs."
+    ),
     "logit_lens": "Early pruning looks through the model's own LM head (logit lens).",
     "live_waiting": "Waiting for its turn ({seconds} s)",
     "live_loading": "Waiting for the model: {stage}",

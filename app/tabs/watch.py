@@ -16,7 +16,6 @@ from app.runs import EngineRoom, Message, answer
 from app.strings import watch as words
 from app.studio import ONE_AT_A_TIME, UNSEEN, Studio
 from propd.errors import InvalidRequest, ProPDError
-from propd.methods import METHODS
 
 Controls = tuple[gr.Textbox, gr.Button, gr.Button]
 TELL = "(...inputs) => {{ window.dispatchEvent(new Event('propd-{}')); return inputs; }}"
