@@ -50,7 +50,7 @@ def convert(trace: str, form: str = "json", step: int | None = None, plotly: boo
     """
     if not isinstance(trace, str):
         raise InvalidTrace(words.NOT_TEXT)
-    if form not in FORMS:
+    if not isinstance(form, str) or form not in FORMS:
         raise InvalidRequest(words.NO_FORM.format(given=in_short(form), forms=", ".join(FORMS)))
     return FORMS[form](from_json(trace), step, bool(plotly))
 

@@ -103,7 +103,7 @@ def runs_place(files: Files) -> StaticPlace:
     }
     return StaticPlace(
         "runs_place.js",
-        {**runs.RUNS, **runs.BENCH},
+        runs.RUNS,
         {**runs_props(traces), "opens": False, "files": made, "results": results},
         {"benchmarks": [(None, benchmarks(None))]},
     )

@@ -1,7 +1,7 @@
 // Runs: what is recorded, what this visit made and what it opened; the place to save and to share.
 import { BenchView } from "./bench.js";
 import { make } from "./dom.js";
-import { dropZone, readText } from "./files.js";
+import { dropZone, readText } from "./opening.js";
 import { addressOf, linkTo, register } from "./places.js";
 import { RunView, sums } from "./run_view.js";
 import { find, forget, keep, kept, onRuns } from "./store.js";

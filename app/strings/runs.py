@@ -15,77 +15,6 @@ FORMS = {
     "graphml": ["Trees, GraphML", "For graph editors such as Gephi or yEd."],
 }
 
-RUNS = {
-    **STEP,
-    **SHARE,
-    "views": "What to look at",
-    "view_runs": "Runs",
-    "view_bench": "Benchmark",
-    "drop": "Drop a file here, or",
-    "choose": "choose one",
-    "drop_hint": (
-        "A recorded run (trace, JSON) or the results.json of a benchmark, at most {limit} MB. "
-        "It is checked and stays in the memory of this page only."
-    ),
-    "file_too_large": (
-        "“{name}” has {size} MB and this page opens files of at most {limit} MB; "
-        "record fewer tokens, or run fewer prompts."
-    ),
-    "file_unreadable": "“{name}” cannot be read; choose a single file that is still there.",
-    "file_not_text": (
-        "“{name}” is no text in UTF-8; choose a JSON file that this program has saved."
-    ),
-    "file_refused": "“{name}” was not opened. {reason}",
-    "file_opened": "“{name}” is open.",
-    "no_server": "The server does not answer; try again in a moment. Nothing on this page is lost.",
-    "no_server_json": "The server does not answer, so the trace was saved as this page knows it.",
-    "checking": "Checking “{name}” …",
-    "close": "Close this message",
-    "runs": "Runs",
-    "groups": GROUPS,
-    "none_yet": "Runs that you start in Watch appear here. They are gone when you close the page.",
-    "row": "{method} · {tokens} tokens · {per_pass} per pass · {speed} tokens/s",
-    "row_live": "{method} · running",
-    "forget": "Forget this run",
-    "watch": "Watch",
-    "watch_title": "Play this run step by step",
-    "tree_help_short": "Token tree. {summary}",
-    "no_link": "Only in the memory of this page: save it to share it.",
-    "reading": "Reading the run …",
-    "trace_failed": "This recorded run could not be read; reload the page.",
-    "unknown_run": (
-        "The link names a run that was only in the memory of the page that made it. "
-        "Ask for its file and open that here."
-    ),
-    "prompt": "Prompt",
-    "text_hint": "Click a word to watch the step that wrote it.",
-    "made": "How it was made",
-    "made_rows": {
-        "model": "model",
-        "method": "method",
-        "machine": "machine",
-        "device": "device",
-        "dtype": "number type",
-        "numerics": "numerics",
-        "threads": "threads",
-        "heads": "heads",
-        "config": "settings",
-        "versions": "versions",
-        "recorded": "date",
-    },
-    "counts": (
-        "{steps} steps: {drafted} drafted, {pruned} pruned early, {verified} verified, {kept} accepted"
-    ),
-    "save": "Save this run",
-    "forms": FORMS,
-    "save_step": "Step for GraphML",
-    "save_step_all": "all",
-    "save_plotly": "Put plotly.js into the replay (5 MB more): its charts answer to the pointer",
-    "saving": "Saving …",
-    "saved": "Saved “{name}”, {size} kB.",
-}
-"""Of the page; the benchmark's words are in `BENCH`."""
-
 BENCH = {
     "shipped": "Measured by us",
     "bench_choice": "Results",
@@ -165,4 +94,76 @@ BENCH = {
     ),
     "bench_categories": "By kind of prompt, × plain",
     "bench_save": "Save results.json",
+}
+
+RUNS = {
+    **STEP,
+    **SHARE,
+    **BENCH,
+    "views": "What to look at",
+    "view_runs": "Runs",
+    "view_bench": "Benchmark",
+    "drop": "Drop a file here, or",
+    "choose": "choose one",
+    "drop_hint": (
+        "A recorded run (trace, JSON) or the results.json of a benchmark, at most {limit} MB. "
+        "It is checked and stays in the memory of this page only."
+    ),
+    "file_too_large": (
+        "“{name}” has {size} MB and this page opens files of at most {limit} MB; "
+        "record fewer tokens, or run fewer prompts."
+    ),
+    "file_unreadable": "“{name}” cannot be read; choose a single file that is still there.",
+    "file_not_text": (
+        "“{name}” is no text in UTF-8; choose a JSON file that this program has saved."
+    ),
+    "file_refused": "“{name}” was not opened. {reason}",
+    "file_opened": "“{name}” is open.",
+    "no_server": "The server does not answer; try again in a moment. Nothing on this page is lost.",
+    "no_server_json": "The server does not answer, so the trace was saved as this page knows it.",
+    "checking": "Checking “{name}” …",
+    "close": "Close this message",
+    "runs": "Runs",
+    "groups": GROUPS,
+    "none_yet": "Runs that you start in Watch appear here. They are gone when you close the page.",
+    "row": "{method} · {tokens} tokens · {per_pass} per pass · {speed} tokens/s",
+    "row_live": "{method} · running",
+    "forget": "Forget this run",
+    "watch": "Watch",
+    "watch_title": "Play this run step by step",
+    "tree_help_short": "Token tree. {summary}",
+    "no_link": "Only in the memory of this page: save it to share it.",
+    "reading": "Reading the run …",
+    "trace_failed": "This recorded run could not be read; reload the page.",
+    "unknown_run": (
+        "The link names a run that was only in the memory of the page that made it. "
+        "Ask for its file and open that here."
+    ),
+    "prompt": "Prompt",
+    "text_hint": "Click a word to watch the step that wrote it.",
+    "made": "How it was made",
+    "made_rows": {
+        "model": "model",
+        "method": "method",
+        "machine": "machine",
+        "device": "device",
+        "dtype": "number type",
+        "numerics": "numerics",
+        "threads": "threads",
+        "heads": "heads",
+        "config": "settings",
+        "versions": "versions",
+        "recorded": "date",
+    },
+    "counts": (
+        "{steps} steps: {drafted} drafted, {pruned} pruned early, {verified} verified, "
+        "{kept} accepted"
+    ),
+    "save": "Save this run",
+    "forms": FORMS,
+    "save_step": "Step for GraphML",
+    "save_step_all": "all",
+    "save_plotly": "Put plotly.js into the replay (5 MB more): its charts answer to the pointer",
+    "saving": "Saving …",
+    "saved": "Saved “{name}”, {size} kB.",
 }

@@ -39,7 +39,7 @@ def build(studio: Studio) -> None:
     panel(
         "runs-panel",
         "runs_place.js",
-        {**words.RUNS, **words.BENCH},
+        words.RUNS,
         server=[opened, saved, benchmarks],
         opens=True,
         results={path.stem: url(path) for path in results},

@@ -6,12 +6,18 @@ import copy
 import re
 from inspect import isgeneratorfunction
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 import propd
 from app import settings
+from app.bundle import bundle
 from app.recorded import recorded_runs
 from app.runs import EngineRoom
 from app.sidebar import about, choices, offer
+from app.strings.replay import WORDS as REPLAY
+from app.strings.runs import RUNS
 from app.strings.watch import WATCH
 from app.ui import build
 from propd.methods import METHODS
@@ -46,10 +52,23 @@ def test_the_player_asks_no_other_host() -> None:
     assert "showSendToCloud: false" in scripts()
 
 
-def test_every_sentence_the_player_says_exists() -> None:
-    """A missing one would show as "undefined"."""
-    said = set(re.findall(r"\bwords\.(\w+)", scripts()))
-    assert said - {"js"} <= set(WATCH)
+def said(text: str) -> set[str]:
+    return set(re.findall(r"\bwords\.(?!js\b)(\w+)", text))
+
+
+@pytest.mark.parametrize(("module", "words"), [("player.js", WATCH), ("replay.js", REPLAY)])
+def test_every_sentence_a_page_says_exists(module: str, words: dict[str, Any]) -> None:
+    """A missing one would show as "undefined"; a module brings those that it imports."""
+    assert said(bundle(settings.PLAYER, module, call="0")) <= set(words)
+
+
+RUNS_MODULES = ("runs_place", "run_view", "bench", "bench_figures", "opening", "files", "pictures")
+
+
+def test_every_sentence_of_runs_exists() -> None:
+    """It shares modules with Watch, whose sentences it does not need."""
+    text = "".join((settings.PLAYER / f"{name}.js").read_text() for name in RUNS_MODULES)
+    assert said(text) <= set(RUNS) and "bench_lead" in said(text)
 
 
 def test_a_model_runs_for_one_visitor_at_a_time(room: EngineRoom) -> None:

@@ -1,0 +1,64 @@
+"""Chromium for the tests: a page that fails its test on any sign of a script that is not ours."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
+MARKS = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed"),
+]
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+PATIENCE = 60_000
+LIVE = (
+    "img, iframe, object, embed, script:not([src]), svg script, a[href^='javascript'], "
+    "[onerror], [onload]"
+)
+"""Elements that no page of ours has inside its player; a payload that got through would."""
+
+
+@contextmanager
+def chromium() -> Iterator[Any]:
+    """A browser."""
+    with playwright.sync_playwright() as tool:
+        browser = tool.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def watched(browser: Any, *allowed: str, **options: Any) -> Iterator[Any]:
+    """A page; leaving it fails on a script error, a dialog, or a request that is not `allowed`."""
+    context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
+    page = context.new_page()
+    problems: list[str] = []
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on("dialog", lambda dialog: (problems.append(dialog.message), dialog.dismiss()))
+    page.on(
+        "request",
+        lambda request: (
+            None
+            if request.url.startswith((*allowed, "data:", "blob:"))
+            else problems.append(request.url)
+        ),
+    )
+    page.on(
+        "console",
+        lambda said: problems.append(said.text) if "Content Security Policy" in said.text else None,
+    )
+    page.set_default_timeout(PATIENCE)
+    yield page
+    context.close()
+    assert problems == []
+
+
+def live_elements(page: Any, inside: str) -> int:
+    """How many elements a payload has brought to life."""
+    return int(page.locator(inside).locator(LIVE).count())
