@@ -84,7 +84,7 @@ class StaticPlace:
 def watch_place(files: Files) -> StaticPlace:
     """Watch: the recorded runs."""
     traces = recorded_runs(settings.TRACES, files.take)
-    return StaticPlace("player.js", watch.WATCH, {"traces": traces})
+    return StaticPlace("player.js", watch.WATCH, {"traces": traces, "recorded": True})
 
 
 def runs_place(files: Files) -> StaticPlace:

@@ -94,7 +94,9 @@ export class BenchView {
   choose(name) {
     this.name = name;
     this.draw();
-    if (this.shown) this.place.visited(this.shown.name);
+    if (!this.shown) return;
+    this.name = this.shown.name;
+    this.place.visited();
   }
 
   draw() {

@@ -20,17 +20,18 @@ export function writeHash(place, parts = []) {
   return "#" + [place, ...told].map((part) => encodeURIComponent(String(part))).join("/");
 }
 
+const TABS = '#places [role="tab"][id^="tab-"]'; // a place may have tabs of its own inside
 const placeOf = (button) => button.id.slice("tab-".length, -"-button".length);
 const tab = (place) => document.getElementById(`tab-${place}-button`);
 
 /** The place whose tab is open. */
 export function openPlace() {
-  const open = document.querySelector('#places [role="tab"][aria-selected="true"]');
+  const open = document.querySelector(`${TABS}[aria-selected="true"]`);
   return open ? placeOf(open) : "";
 }
 
 function firstPlace() {
-  const first = document.querySelector('#places [role="tab"]');
+  const first = document.querySelector(TABS);
   return first ? placeOf(first) : "";
 }
 
@@ -85,7 +86,7 @@ function follow() {
 
 /** A click on a tab is a new entry for "back". */
 function clicked(event) {
-  const button = event.target.closest?.('#places [role="tab"]');
+  const button = event.target.closest?.(TABS);
   if (!button) return;
   const place = placeOf(button);
   if (readHash(location.hash).place === place) return;

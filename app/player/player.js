@@ -330,7 +330,7 @@ export function mount(element, props, watch, base, { trigger }) {
     words: props.words, traces: props.traces, base, studio: true, ask: props.recorded ? null : (request) => trigger("select", request),
   });
   register("watch", (parts) => player.visit(parts));
-  if (props.traces.length && !player.wanted) player.open(props.traces[0]);
+  if (props.traces.length && !player.wanted && !player.run) player.open(props.traces[0]);
   // Charts come after the first tree: their program is large.
   setTimeout(() => loadPlotly(base + props.plotly).then(() => player.redraw()), 0);
   watch("value", () => player.receive(props.value));

@@ -20,7 +20,7 @@ export class RunsPlace {
       watch: (key, step) => { location.hash = `#watch/${encodeURIComponent(key)}/${step}`; },
       link: (run) => addressOf("watch", run.key, openingStep(run.events)),
     });
-    this.bench = new BenchView(this.parts.bench, { words, props, base, server: this.server, visited: (name) => this.link(name) });
+    this.bench = new BenchView(this.parts.bench, { words, props, base, server: this.server, visited: () => this.link() });
     onRuns(() => this.changed());
     this.open("runs");
   }
@@ -77,8 +77,8 @@ export class RunsPlace {
     this.parts.views.querySelector(`[data-view="${next}"]`).focus();
   }
 
-  link(bench = this.bench?.name) {
-    if (this.view === "bench") linkTo("runs", "bench", bench);
+  link() {
+    if (this.view === "bench") linkTo("runs", "bench", this.bench.name);
     else linkTo("runs", this.chosen);
   }
 

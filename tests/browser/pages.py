@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -62,3 +63,11 @@ def watched(browser: Any, *allowed: str, **options: Any) -> Iterator[Any]:
 def live_elements(page: Any, inside: str) -> int:
     """How many elements a payload has brought to life."""
     return int(page.locator(inside).locator(LIVE).count())
+
+
+def until(page: Any, expression: str) -> None:
+    """Wait until this holds; playwright's own way would need eval, which a strict page forbids."""
+    end = time.monotonic() + PATIENCE / 1000
+    while not page.evaluate(expression):
+        assert time.monotonic() < end, f"{expression} does not come true"
+        page.wait_for_timeout(50)

@@ -196,7 +196,9 @@ def test_forty_payloads_stay_text(page: Any) -> None:
             "(key) => propdPlayer.run && (propdPlayer.run.key || propdPlayer.run.name) === key",
             arg=key,
         )
-        page.evaluate("propdPlayer.point(1); document.querySelector('#player details').open = true")
+        page.evaluate(
+            "propdPlayer.point(1); document.querySelector('#player .propd-table').open = true"
+        )
         page.wait_for_function("document.querySelectorAll('#player table tr').length > 1")
     assert live_elements(page, "#player") == 0
     assert page.evaluate("window.pwned") is None
@@ -242,7 +244,7 @@ def test_another_benchmark_is_opened_or_refused(page: Any) -> None:
     body = json.loads((settings.DOCS / "benchmark.json").read_text())
     drop(page, "ours.json", json.dumps({**body, "machine": "<b>my</b> machine"}))
     page.locator(".propd-measured", has_text="<b>my</b> machine").wait_for()
-    assert page.get_by_role("button", name="ours.json").is_visible()
+    page.get_by_role("button", name="ours.json").wait_for()
     body["groups"][0][0] = "<img src=x onerror=window.pwned=1>"
     drop(page, "bad.json", json.dumps(body))
     wait_for_message(page, "“bad.json” was not opened. .*a name in group 0 must be")
