@@ -57,12 +57,13 @@ def main(arguments: Sequence[str], folder: Path = settings.LAB) -> None:
     parser = argparse.ArgumentParser(prog="python -m app.record_lab")
     parser.add_argument("--prompts", type=Path)
     parser.add_argument("--limit", type=int, default=8)
+    parser.add_argument("--of", default="of our own", help="what kind of prompts, in words")
     options = parser.parse_args(arguments)
     engine = propd.load(settings.MODEL, report=lambda line: print(line, file=sys.stderr))
     prompts = read_prompts(options.prompts, options.limit)
     about = {
         **engine.describe(),
-        "prompts": f"{len(prompts)} of {options.prompts.name if options.prompts else 'our own'}",
+        "prompts": f"{len(prompts)} prompts {options.of}",
         "recorded": date.today().isoformat(),
     }
     body = {"about": about, **measure(engine, prompts)}

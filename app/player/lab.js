@@ -34,7 +34,7 @@ export class Lab {
       const by = { ArrowDown: 1, ArrowUp: -1 }[e.key];
       if (by && this.tree.walk(by)) e.preventDefault();
     });
-    whenShown(this.parts.root, () => this.render());
+    whenShown(this.parts.root, () => this.resized());
     new MutationObserver(() => this.render()).observe(document.body, { attributeFilter: ["class"] });
     this.ask();
   }
@@ -145,11 +145,24 @@ export class Lab {
     this.parts.note.hidden = !sentence;
   }
 
-  copy() {
+  async copy() {
     const { preset, changes } = this.state;
-    navigator.clipboard?.writeText(addressOf("lab", preset, encode(changes)));
+    try {
+      await navigator.clipboard.writeText(addressOf("lab", preset, encode(changes)));
+    } catch { // not allowed, or a page without https
+      this.tell(this.words.copy_failed);
+      return;
+    }
     this.parts.copy.textContent = this.words.copied;
     setTimeout(() => { this.parts.copy.textContent = this.words.copy; }, 1500);
+  }
+
+  /** A new width needs new figures; a new height follows from them. */
+  resized() {
+    const { clientWidth } = this.parts.root;
+    if (clientWidth === this.width) return;
+    this.width = clientWidth;
+    this.render();
   }
 
   /** Sliders follow the answer, but for those that were moved: these are where they were put. */
@@ -198,6 +211,7 @@ export class Lab {
     const { kind, about } = answer.preset === YOUR_RUN ? state.run : answer;
     parts.kind.className = `propd-badge ${kind}`;
     parts.kind.textContent = words["preset_" + kind];
+    parts.touched.hidden = !Object.keys(state.changes).length;
     parts.sourceLines.replaceChildren(...sources(kind, about, words).map((line) => make("p", {}, line)));
   }
 

@@ -101,6 +101,7 @@ export function build(words, given, on) {
   p.still = make("p", { class: "lab-note", hidden: true }, words.still);
   p.note = make("p", { class: "lab-note", role: "status", hidden: true });
   p.kind = make("span", { class: "propd-badge" });
+  p.touched = make("span", { hidden: true }, " " + words.touched);
   p.sourceLines = make("div", { class: "lab-source-lines" });
   p.reset = make("button", { type: "button", class: "propd-chip", title: words.reset_title, onclick: on.reset }, words.reset);
   p.copy = make("button", { type: "button", class: "propd-chip", onclick: on.copy }, words.copy);
@@ -118,7 +119,7 @@ export function build(words, given, on) {
   p.root = make("div", { class: "propd-player propd-lab", role: "group" },
     make("p", { class: "lab-lead" }, words.lead),
     presets(p, words, given, on), p.still, p.note,
-    make("details", { class: "lab-sources" }, make("summary", {}, p.kind, " ", words.sources), p.sourceLines),
+    make("details", { class: "lab-sources" }, make("summary", {}, p.kind, " ", words.sources, p.touched), p.sourceLines),
     make("section", { class: "lab-head", "aria-label": words.head }, make("h3", {}, words.head, " ", badge()), p.numbers),
     make("div", { class: "lab-body" },
       make("div", { class: "lab-side" },

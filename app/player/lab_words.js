@@ -134,8 +134,12 @@ export function tableRows({ chosen, plain, values }) {
   });
 }
 
-/** Where a preset's numbers come from, line by line; `about` may hold a stranger's text. */
+/** Where the numbers come from, line by line; `about` may hold a stranger's text. */
 export function sources(kind, about, words) {
+  return [...presetSources(kind, about, words), words.source_planner];
+}
+
+function presetSources(kind, about, words) {
   if (kind === "measured") {
     const { heads } = about;
     return [

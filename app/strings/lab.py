@@ -44,6 +44,8 @@ LAB = {
     "reset_title": "All sliders back to the preset",
     "copy": "Copy link",
     "copied": "Copied",
+    "copy_failed": "The browser does not let the page copy; the address above is the same link.",
+    "touched": "(some were changed by you)",
     "sources": "Where these numbers come from",
     "groups": {
         "use": "Texts",
@@ -91,7 +93,7 @@ LAB = {
     "head_rate_title": "All texts together; for each of them {each}",
     "head_plain": "plain decoding",
     "head_plain_title": "Tokens a second, against one token a pass",
-    "head_fixed": "Medusa's 63",
+    "head_fixed": "Medusa's tree of 63",
     "head_fixed_title": (
         "Tokens a second, against the same tree of 63 nodes in every step, which here is {ratio} "
         "times as fast as plain decoding"
@@ -188,6 +190,10 @@ LAB = {
     ),
     "source_taken": "Taken from it: {parts}.",
     "source_missing": "It tells too little of: {parts}. For these the first preset is used.",
+    "source_planner": (
+        "The choice is made by the engine's own planner, with the paper's values: accuracies by "
+        "head and rank. Method propd-paper runs so; method propd also knows the words it guesses."
+    ),
     "taken": {
         "acceptance": "accuracy by head and rank",
         "early": "what early pruning leaves",

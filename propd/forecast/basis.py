@@ -64,7 +64,7 @@ def settle(basis: Basis, changes: Mapping[str, Any]) -> Settings:
     tree = fixed_tree(guesses.acceptance(basis.acceptance, settings))
     return replace(
         settings,
-        kept=changes.get("kept", early.mean_kept(tree, cut.kept)),
+        kept=changes.get("kept", early.mean_kept(tree, cut)),
         recall=changes.get("recall", cut.recall),
     )
 
@@ -95,7 +95,7 @@ def basis_from_json(data: Any) -> Basis:
         if not isinstance(cuts, (list, tuple)) or not 1 <= len(cuts) <= MOST_CUTS:
             raise ValueError(f"cuts are no list of 1 to {MOST_CUTS}")
         read = tuple(_cut(cut) for cut in cuts)
-        if len({tuple(map(len, cut.kept)) for cut in read}) > 1:
+        if len({tuple(map(len, cut.stay)) for cut in read}) > 1:
             raise ValueError("the cuts tell of different places")
         layers = _whole(data["layers"], 2, MOST_LAYERS)
         costs = read_costs(_lists(data["costs"]))
@@ -122,11 +122,11 @@ def _lists(costs: Any) -> Any:
 
 
 def _cut(data: Any) -> Cut:
-    kept = check_table(data["kept"], "kept")
-    if not kept:
-        raise ValueError("kept is empty")
+    stay = check_table(data["stay"], "stay")
+    if not stay:
+        raise ValueError("stay is empty")
     depth, recall = check_table([[data["depth"], data["recall"]]], "depth and recall")[0]
-    return Cut(depth, _whole(data["top_k"], 1, 100_000), kept, recall)
+    return Cut(depth, _whole(data["top_k"], 1, 100_000), stay, recall)
 
 
 def _whole(value: Any, least: int, most: int) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -24,8 +25,8 @@ class Cut:
     depth: float
     """Share of the model's layers before pruning."""
     top_k: int
-    kept: Table
-    """[depth - 1][rank]: chance that a drafted node survives."""
+    stay: Table
+    """[depth - 1][rank]: chance that a drafted node survives, if its parent did."""
     recall: float
     """Chance that a right guess survives, if its parent did."""
 
@@ -53,32 +54,69 @@ def _neighbours(values: Sequence[float], wanted: float) -> tuple[float, float, f
 
 
 def _mix(one: Cut, other: Cut, share: float) -> Cut:
-    kept = tuple(
+    stay = tuple(
         tuple(a + share * (b - a) for a, b in zip(row, there, strict=True))
-        for row, there in zip(one.kept, other.kept, strict=True)
+        for row, there in zip(one.stay, other.stay, strict=True)
     )
-    return Cut(one.depth, one.top_k, kept, one.recall + share * (other.recall - one.recall))
+    return Cut(one.depth, one.top_k, stay, one.recall + share * (other.recall - one.recall))
 
 
-def mean_kept(tree: TokenTree, kept: Table) -> float:
+class Leaving:
+    """What pruning leaves of trees: the cut, moved so that the settings' share survives."""
+
+    def __init__(self, cut: Cut, large: TokenTree, settings: Settings) -> None:
+        self._cut, self._large, self._settings = cut, large, settings
+        self._bend = _towards(mean_kept(large, cut), settings.kept)
+
+    def of(self, tree: TokenTree) -> list[float]:
+        """Chance of each node to survive; 1 for the root."""
+        return [1.0, *map(self._bend, path_chances(tree, self._cut)[1:])]
+
+    def survival(self) -> Survival:
+        """As the planner keeps it, by depth and rank: the likelier a path, the more it counts.
+
+        A place that the large tree does not have is told by those of its parents' depth.
+        """
+        found = defaultdict[tuple[int, int], float](float)
+        weights = defaultdict[tuple[int, int], float](float)
+        above, shares = defaultdict[int, float](float), defaultdict[int, float](float)
+        large = self._large
+        for node, chance in enumerate(path_chances(large, self._cut)):
+            depth, value = large.depths[node], large.values[node]
+            found[depth, large.ranks[node]] += value * chance
+            weights[depth, large.ranks[node]] += value
+            above[depth] += value * chance
+            shares[depth] += value
+
+        def of(depth: int, rank: int) -> float:
+            if weights[depth, rank]:
+                return found[depth, rank] / weights[depth, rank]
+            known = above[depth - 1] / shares[depth - 1] if shares[depth - 1] else 1.0
+            return known * _stay(self._cut, depth, rank)
+
+        chances = [
+            [self._bend(of(depth, rank)) for rank in range(RANKS)]
+            for depth in range(1, DEEPEST + 1)
+        ]
+        return Survival(DEEPEST, RANKS, chances=chances, recall=[self._settings.recall] * DEEPEST)
+
+
+def path_chances(tree: TokenTree, cut: Cut) -> list[float]:
+    """Chance of each node that it and all above it survive."""
+    chances: list[float] = []
+    for parent, depth, rank in zip(tree.parents, tree.depths, tree.ranks, strict=True):
+        chances.append(chances[parent] * _stay(cut, depth, rank) if parent >= 0 else 1.0)
+    return chances
+
+
+def mean_kept(tree: TokenTree, cut: Cut) -> float:
     """The share of a tree's nodes that survive."""
-    places = list(zip(tree.depths[1:], tree.ranks[1:], strict=True))
-    return sum(_of(kept, *place) for place in places) / len(places) if places else 1.0
+    return sum(path_chances(tree, cut)[1:]) / tree.size if tree.size else 1.0
 
 
-def survival(cut: Cut, tree: TokenTree, settings: Settings) -> Survival:
-    """The cut, moved so that the settings' share of this tree survives."""
-    bend = _towards(mean_kept(tree, cut.kept), settings.kept)
-    chances = [
-        [bend(_of(cut.kept, depth, rank)) for rank in range(RANKS)]
-        for depth in range(1, DEEPEST + 1)
-    ]
-    return Survival(DEEPEST, RANKS, chances=chances, recall=[settings.recall] * DEEPEST)
-
-
-def _of(kept: Table, depth: int, rank: int) -> float:
+def _stay(cut: Cut, depth: int, rank: int) -> float:
     """Of deeper nodes and later ranks than were seen, the last that was."""
-    row = kept[min(depth, len(kept)) - 1]
+    row = cut.stay[min(depth, len(cut.stay)) - 1]
     return row[min(rank, len(row) - 1)]
 
 

@@ -128,26 +128,27 @@ def find_cuts(steps: Iterable[StepEvent], layers: int) -> tuple[Cut, ...]:
 
 
 def _cuts_of(steps: Sequence[StepEvent], depth: float, deepest: int) -> list[Cut]:
-    worst: dict[tuple[int, int], list[int]] = defaultdict(list)
+    places: dict[tuple[int, int], list[tuple[int, int]]] = defaultdict(list)
     truths: list[int] = []
     for event in steps:
-        ranks = _worst_ranks(event)
-        for node, rank in zip(event.nodes, ranks, strict=True):
-            if rank is not None and 0 < node.depth <= MOST_HEADS and node.rank < RANKS:
-                worst[node.depth, node.rank].append(rank)
+        worst = _worst_ranks(event)
+        for node in event.nodes[1:]:
+            above = worst[node.parent]
+            if above is not None and node.early_rank is not None and node.rank < RANKS:
+                places[node.depth, node.rank].append((above, node.early_rank))
         truths += _ranks_of_truths(event)
     if len(truths) < FEWEST_TRUTHS:
         return []
     recall = {k: round(sum(rank < k for rank in truths) / len(truths), 4) for k in CUTS}
-    return [Cut(depth, k, _kept(worst, k, deepest), recall[k]) for k in CUTS]
+    return [Cut(depth, k, _stay(places, k, deepest), recall[k]) for k in CUTS]
 
 
 def _worst_ranks(event: StepEvent) -> list[int | None]:
-    """The worst early rank along the path to each node: it survives every k above it."""
+    """The worst early rank along the path to each node: it survives every k above that."""
     ranks: list[int | None] = []
     for node in event.nodes:
-        above = ranks[node.parent] if node.parent >= 0 else 0
-        known = node.early_rank if node.parent >= 0 else 0
+        above = ranks[node.parent] if node.parent >= 0 else -1
+        known = node.early_rank if node.parent >= 0 else -1
         ranks.append(max(above, known) if above is not None and known is not None else None)
     return ranks
 
@@ -160,17 +161,18 @@ def _ranks_of_truths(event: StepEvent) -> Iterator[int]:
                 yield node.early_rank
 
 
-def _kept(worst: dict[tuple[int, int], list[int]], k: int, deepest: int) -> Table:
-    """A place that was never drafted is like the rank before it, or the depth."""
+def _stay(places: dict[tuple[int, int], list[tuple[int, int]]], k: int, deepest: int) -> Table:
+    """By place, of the nodes whose parent survives k: the share that does too.
+
+    A place that was never seen so is like the rank before it, or the depth.
+    """
     table: list[tuple[float, ...]] = []
     for depth in range(1, deepest + 1):
         row: list[float] = []
         for rank in range(RANKS):
-            seen = worst.get((depth, rank))
-            if seen:
-                row.append(round(sum(r < k for r in seen) / len(seen), 4))
-            else:
-                row.append(row[-1] if row else table[-1][0] if table else 1.0)
+            seen = [own < k for above, own in places.get((depth, rank), ()) if above < k]
+            before = row[-1] if row else table[-1][0] if table else 1.0
+            row.append(round(sum(seen) / len(seen), 4) if seen else before)
         table.append(tuple(row))
     return tuple(table)
 

@@ -10,7 +10,7 @@ from propd.core import SizeDecision, TokenTree
 from propd.forecast import early, guesses, machine
 from propd.forecast.basis import Basis, cut_at, fixed_tree
 from propd.forecast.settings import Settings, Table
-from propd.planning.chances import AcceptanceEstimator, Survival
+from propd.planning.chances import AcceptanceEstimator
 from propd.planning.cost import CostModel, CurveCost, FrozenCost, Work
 from propd.planning.drafts import NO_DRAFTS
 from propd.planning.planner import DynamicPlanner, Outlook
@@ -85,8 +85,8 @@ class Bench:
         self.past = settings.past
         self.cost: CostModel = FrozenCost(CurveCost(machine.costs(basis.machine, settings)))
         self.fixed_tree = fixed_tree(self.acceptance)
-        cut = cut_at(basis, settings)
-        self.survival: Survival = early.survival(cut, self.fixed_tree, settings)
+        self.leaving = early.Leaving(cut_at(basis, settings), self.fixed_tree, settings)
+        self.survival = self.leaving.survival()
 
     def ask(
         self, rows: int, prunes: Literal["never", "always", "pays"]
@@ -122,15 +122,13 @@ def forecast(basis: Basis, settings: Settings) -> Forecast:
     """Ask the planner about these settings."""
     bench, rows = Bench(basis, settings), settings.rows
     trees, decision = bench.ask(rows, settings.prune)
-    tree, survive = trees[0], (1.0,) * len(trees[0].parents)
-    if decision.prunes:
-        places = zip(tree.depths[1:], tree.ranks[1:], strict=True)
-        survive = (1.0, *(bench.survival.of_node(*place) for place in places))
+    tree = trees[0]
+    survive = bench.leaving.of(tree) if decision.prunes else [1.0] * len(tree.parents)
     return Forecast(
         settings=settings,
         acceptance=bench.acceptance,
         tree=tree,
-        survive=survive,
+        survive=tuple(survive),
         decision=decision,
         unpruned=bench.ask(rows, "never")[1],
         pruned=bench.ask(rows, "always")[1],

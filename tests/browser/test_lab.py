@@ -95,7 +95,7 @@ def test_a_slider_moves_the_tree_and_the_address(page: Any, address: str) -> Non
     )
     page.locator("#lab-slope_ms").press("End")
     page.wait_for_function("propdLab.answer.values.slope_ms === 50")
-    page.get_by_role("button", name="Reset").click()
+    page.get_by_role("button", name="Reset", exact=True).click()
     page.wait_for_function("location.hash === '#lab/a100'")
     page.wait_for_function("propdLab.answer.values.rows === 1")
 
@@ -110,7 +110,9 @@ def test_a_link_restores_every_setting(page: Any, address: str) -> None:
     page.wait_for_function(ANSWERED)
     assert asked(page) == ["h100", changes]
     page.evaluate("location.hash = '#lab/nowhere/b3_zz_a9'")
-    page.wait_for_function("propdLab.answer.preset === 'cpu-2' && propdLab.answer.values.rows === 3")
+    page.wait_for_function(
+        "propdLab.answer.preset === 'cpu-2' && propdLab.answer.values.rows === 3"
+    )
 
 
 def test_a_run_is_loaded_and_its_names_stay_text(page: Any, address: str, trace: Trace) -> None:

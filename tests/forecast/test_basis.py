@@ -63,7 +63,7 @@ BREAKS: dict[str, Any] = {
     "layer": [0, 10, 2.5],
     "top_k": [0, -1, "50"],
     "acceptance": [None, [[]], [[2.0]], [["x"]], [[0.1] * 11], [[0.1]] * 9, [[float("nan")]]],
-    "cuts": [None, [], [{}], 5, [{"depth": 0.1, "top_k": 1, "kept": [], "recall": 0.5}]],
+    "cuts": [None, [], [{}], 5, [{"depth": 0.1, "top_k": 1, "stay": [], "recall": 0.5}]],
 }
 
 
@@ -95,7 +95,7 @@ def test_counts_of_any_size_take_no_time() -> None:
 
 def test_cuts_that_tell_of_different_places_are_refused() -> None:
     data = copy.deepcopy(json.loads(json.dumps(basis_to_json(basis()))))
-    data["cuts"][0]["kept"] = [[0.5]]
+    data["cuts"][0]["stay"] = [[0.5]]
     with pytest.raises(InvalidRequest, match="different places"):
         basis_from_json(data)
 

@@ -72,13 +72,13 @@ def test_the_planners_own_table_is_the_expectation_where_there_is_one() -> None:
 
 
 def test_early_ranks_tell_what_every_k_would_have_left() -> None:
-    """Rank 2 survives from k 5 on, 30 from 50 on; 70 below 2 from 100 on."""
+    """Rank 2 stays from k 5 on, 30 from 50 on; 70 below 2 counts from 5 on, stays from 100."""
     cuts = {cut.top_k: cut for cut in find_cuts([step()] * FEWEST_TRUTHS, 10)}
     assert cuts[5].depth == 0.3
-    kept = {k: (cut.kept[0][0], cut.kept[0][1], cut.kept[1][0]) for k, cut in cuts.items()}
-    assert (kept[2], kept[5], kept[50], kept[100]) == ((0, 0, 0), (1, 0, 0), (1, 1, 0), (1, 1, 1))
+    stay = {k: (cut.stay[0][0], cut.stay[0][1], cut.stay[1][0]) for k, cut in cuts.items()}
+    assert (stay[2], stay[5], stay[50], stay[100]) == ((0, 0, 0), (1, 0, 0), (1, 1, 0), (1, 1, 1))
     assert (cuts[2].recall, cuts[5].recall) == (0, 1)
-    assert cuts[5].kept[0][9] == 0  # never drafted: as the rank before it
+    assert cuts[5].stay[0][9] == 0  # never drafted: as the rank before it
 
 
 def test_few_right_guesses_tell_nothing_of_the_early_head() -> None:
