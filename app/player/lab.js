@@ -6,14 +6,14 @@ import { build, drawFacts, drawNumbers, drawTable, place } from "./lab_dom.js";
 import { batchFigure, batchSentence, CURVES, curveFigure } from "./lab_figures.js";
 import { serverPlanner, tablePlanner } from "./lab_planner.js";
 import { decode, encode, moved, nextPosition, positionOf, SLIDERS, valueAt } from "./lab_settings.js";
-import { headline, nodeFacts, reasons, sources, tableRows, treeEvent } from "./lab_words.js";
+import { headline, labelFor, nodeFacts, reasons, sources, tableRows, treeEvent } from "./lab_words.js";
 import { addressOf, linkTo, register, whenShown } from "./places.js";
 import { TreeView } from "./tree_view.js";
 import { say } from "./words.js";
 
 const REST = 25; // ms between a move and the question
 const YOUR_RUN = "your-run";
-const COLUMN = 176; // px in which a long label of a node fits
+const PHONE = 560; // px of a tree that grows down
 const LARGEST = 5e6; // bytes of a trace, as propd/trace.py has it
 const ARROWS = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1 };
 
@@ -224,10 +224,10 @@ export class Lab {
     if (this.pinned !== null && this.pinned >= answer.tree.parent.length) this.pinned = null;
     this.point(null);
     if (none) return;
-    const columns = 1 + Math.max(...answer.tree.depth);
-    const short = parts.treeBox.clientWidth / columns < COLUMN;
-    parts.short.hidden = !short;
-    const event = treeEvent(answer, words, short);
+    const room = parts.treeBox.clientWidth;
+    const label = labelFor(room < PHONE ? 0 : room / (1 + Math.max(...answer.tree.depth)));
+    parts.chance.hidden = !label.endsWith("chance");
+    const event = treeEvent(answer, words, label);
     this.tree.fit([event]);
     this.tree.draw(event, { selected: this.pinned });
   }

@@ -112,7 +112,7 @@ export function build(words, given, on) {
   p.treeNone = make("p", { class: "lab-none" }, words.tree_none);
   p.card = make("div", { class: "lab-card" });
   p.pruned = make("li", { class: "propd-fate" }, mark("p"), words.fates.p);
-  p.short = make("li", {}, words.legend_short);
+  p.chance = make("li", {}, words.legend_chance);
   p.tableBox = make("div", { class: "propd-table-box", tabindex: 0, role: "region", "aria-label": words.lab_table });
   p.table = make("details", { class: "propd-table", ontoggle: on.table }, make("summary", {}, words.lab_table), p.tableBox);
   p.batchText = make("p", { class: "lab-unseen" });
@@ -132,7 +132,7 @@ export function build(words, given, on) {
         legend(p, words),
         make("section", { class: "lab-tree", "aria-label": words.tree_title },
           make("h3", {}, words.tree_title, " ", badge()), p.treeNone, p.treeBox,
-          make("ul", { class: "propd-legend" }, make("li", { class: "propd-fate" }, mark("d"), words.fates.d), p.pruned, make("li", {}, words.legend_value), p.short),
+          make("ul", { class: "propd-legend" }, make("li", { class: "propd-fate" }, mark("d"), words.fates.d), p.pruned, make("li", {}, words.legend_value), make("li", {}, words.legend_short), p.chance),
           p.card),
         make("section", { "aria-label": words.batch }, make("h3", {}, words.batch, " ", badge()),
           make("div", { class: "lab-charts two" }, chart(p, "size", words.batch_size, words.batch_help), chart(p, "gain", words.batch_gain, words.batch_help)),

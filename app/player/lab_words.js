@@ -3,6 +3,7 @@
 import { readable } from "./lab_settings.js";
 import { chance, say } from "./words.js";
 
+const ROOMY = 140; // px of a column in which a label with its chance fits
 const percent = (share) => `${Math.round(100 * share)}%`;
 const speed = ({ length, ms }) => (1000 * length) / ms;
 
@@ -95,9 +96,14 @@ function batchReason({ batches }, words) {
 
 // --- the tree ---
 
-/** The chosen tree as an event that `treeFigure` draws: no token, only places. short: for a phone. */
-export function treeEvent({ tree, chosen }, words, short) {
-  const label = (i) => say(short ? words.node_short : words.node, { head: tree.depth[i], rank: tree.rank[i] + 1 });
+/** How much fits beside a node, by the width of a column: the name of a sentence. */
+export function labelFor(width) {
+  return width >= ROOMY ? "node_chance" : "node_short";
+}
+
+/** The chosen tree as an event that `treeFigure` draws: no token, only places. name: of a label. */
+export function treeEvent({ tree, chosen }, words, name) {
+  const label = (i) => say(words[name], { head: tree.depth[i], rank: tree.rank[i] + 1, chance: fewPercent(tree.value[i]) });
   const fate = (i) => (chosen.prunes && tree.survive[i] < 0.5 ? "p" : "d");
   const nodes = tree.depth.map((_, i) => i).slice(1);
   return {
@@ -106,10 +112,15 @@ export function treeEvent({ tree, chosen }, words, short) {
       fate: "r" + nodes.map(fate).join(""), token_id: tree.depth.map(() => 0),
       parent: tree.parent, depth: tree.depth, rank: tree.rank, value: tree.value,
       // a space would be drawn as a mark, as in a token
-      text: [short ? words.root_short : words.root, ...nodes.map(label)].map((text) => text.replace(/ /g, "\u00a0")),
+      text: [words.root, ...nodes.map(label)].map((text) => text.replace(/ /g, "\u00a0")),
       draft_probability: tree.value,
     },
   };
+}
+
+/** A chance that may be small, in few letters. */
+function fewPercent(share) {
+  return share > 0 && share < 0.005 ? "<1%" : percent(share);
 }
 
 /** One node in facts: [[label, value], ...]. */

@@ -159,7 +159,7 @@ QUESTIONS = [
 @pytest.mark.parametrize(("preset", "changes"), QUESTIONS)
 def test_reasons_figures_and_tree_of_any_answer(preset: str, changes: dict[str, Any]) -> None:
     answer = lab.plan(preset, changes)
-    script = """const event = W.treeEvent(answer, words, true);
+    script = """const event = W.treeEvent(answer, words, "node_short");
       const figures = F.CURVES.map((c) => F.curveFigure(answer, c, room));
       for (const which of ["size", "gain"]) figures.push(F.batchFigure(answer, which, room));
       return {
@@ -192,11 +192,27 @@ def test_reasons_hold_real_numbers() -> None:
 
 def test_nodes_that_pruning_probably_drops_look_so() -> None:
     answer = lab.plan("a100", {"rows": 8, "prune": "always", "kept": 0.2})
-    event = run("return W.treeEvent(answer, words, false);", answer=answer)
+    event = run("return W.treeEvent(answer, words, 'node');", answer=answer)
     pairs = zip(event["nodes"]["fate"][1:], answer["tree"]["survive"][1:], strict=True)
     assert all((fate == "p") == (chance < 0.5) for fate, chance in pairs)
     assert "p" in event["nodes"]["fate"]
     assert event["nodes"]["text"][1] == "head\u00a01,\u00a0rank\u00a01"
+
+
+def test_a_label_says_as_much_as_fits() -> None:
+    """Long ones were cut in the middle, and all looked alike."""
+    answer = lab.plan("a100", {"rows": 8})
+    script = """return [120, 140, 240].map((column) => {
+      const event = W.treeEvent(answer, words, W.labelFor(column));
+      const columns = 1 + Math.max(...answer.tree.depth);
+      const wide = { ...room, width: column * columns, vertical: false };
+      return treeFigure(event, wide).data.at(-1).text.slice(1);
+    });"""
+    short, *longer = run(script, answer=answer)
+    assert short[0] == "h1\u00a0r1"
+    for labels in longer:
+        assert labels[0] == f"h1\u00a0r1\u00a0{round(100 * answer['tree']['value'][1])}%"
+        assert not any("…" in label for label in labels)
 
 
 def test_a_page_without_a_server_snaps_to_what_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
