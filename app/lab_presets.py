@@ -27,10 +27,12 @@ from propd.heads.published import acceptance_prior
 from propd.planning.cost_file import load_costs
 from propd.trace import Trace, load
 
-MEASURED = {"cpu-2": "costs-cpu-2.json", "cpu-1": "costs-cpu-1.json"}
+MEASURED = ("cpu-2", "cpu-2-int4", "cpu-1", "cpu-1-int4")
+"""Each has a file of costs in `settings.LAB`."""
 SHEETS: dict[str, Device] = {"h100": H100, "a100": A100, "rtx-4090": RTX_4090, "t4": T4}
 FIRST = "cpu-2"
-COMMAND = "OMP_NUM_THREADS={threads} python -m propd costs --rows {rows} --sweeps {sweeps}"
+COMMAND = "OMP_NUM_THREADS={threads} python -m propd costs --rows {rows}"
+DENSE = " --dtype float32 --weights dense"
 """What measured a cost table."""
 RUN = "run."
 """A recorded run of the page is called so, with the name of its file."""
@@ -54,16 +56,14 @@ def _json(name: str) -> dict[str, Any]:
 @lru_cache
 def measured(name: str) -> Preset:
     """A machine whose times were measured, with the shipped heads."""
-    heads, file = _json("heads.json"), MEASURED[name]
+    heads, file = _json("heads.json"), f"costs-{name}.json"
     data = {**heads, "costs": _json(file), "cost_layer": heads["layer"]}
     costs = data["costs"]["about"]
     about = {
-        **{
-            name: costs.get(name, "")
-            for name in ("model", "dtype", "device", "threads", "recorded")
-        },
+        **{one: costs[one] for one in ("model", "device", "threads", "recorded", "sweeps")},
+        "numbers": "int4" if costs["weights"] == "int4" else costs["dtype"],
         "machine": f"{costs['threads']} CPU {'core' if costs['threads'] == 1 else 'cores'}",
-        "command": COMMAND.format(**costs),
+        "command": COMMAND.format(**costs) + ("" if costs["weights"] == "int4" else DENSE),
         "heads": {n: heads["about"][n] for n in ("model", "prompts", "recorded")},
         "steps": heads["steps"],
     }

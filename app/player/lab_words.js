@@ -154,7 +154,7 @@ function presetSources(kind, about, words) {
   if (kind === "measured") {
     const { heads } = about;
     return [
-      say(words.source_measured, about),
+      say(words.source_measured, { ...about, numbers: words.numbers[about.numbers] || about.numbers }),
       say(words.source_heads, { ...heads, steps: about.steps.toLocaleString("en") }),
     ];
   }

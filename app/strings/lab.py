@@ -5,8 +5,10 @@ from __future__ import annotations
 from app.strings.step import FATES, STEP
 
 PRESETS = {
-    "cpu-2": "2 CPU cores",
-    "cpu-1": "1 CPU core",
+    "cpu-2": "2 cores, float32",
+    "cpu-2-int4": "2 cores, 4 bits",
+    "cpu-1": "1 core, float32",
+    "cpu-1-int4": "1 core, 4 bits",
     "h100": "H100",
     "a100": "A100",
     "rtx-4090": "RTX 4090",
@@ -167,8 +169,10 @@ LAB = {
     ],
     "table_chosen": "chosen",
     "source_measured": (
-        "Times: measured with {model} in {dtype} on {machine}, {recorded}: {command}"
+        "Times: measured with {model} in {numbers} on {machine} ({device}, {threads} threads), "
+        "{recorded}, the least of {sweeps} runs of: {command}"
     ),
+    "numbers": {"int4": "groups of 4 bits"},
     "source_heads": (
         "Draft heads and early heads: counted in {steps} steps of {model} over {prompts}, "
         "{recorded}."

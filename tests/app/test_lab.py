@@ -14,10 +14,14 @@ from gradio_client.exceptions import AppError
 
 import propd
 from app import lab, lab_presets, settings
+from app.record_lab import measure
 from app.runs import EngineRoom
 from app.strings.lab import LAB, PRESETS
+from app.tabs.lab import static_props
 from app.ui import build, launch
 from propd.errors import InvalidRequest, InvalidTrace, ProPDError
+from propd.forecast.basis import basis_from_json
+from propd.forecast.early import CUTS
 from propd.forecast.settings import LIMITS
 from propd.trace import Header, Trace, save, trace_to_json
 
@@ -118,6 +122,32 @@ def test_a_page_without_a_server_has_the_same_answers(monkeypatch: pytest.Monkey
     assert whole == lab.plan("h100", {"rows": 8, "accuracy": 0.8, "prune": "pays"})
     assert len(table["answers"]) == 8
     assert table["answers"][0]["values"] == lab.plan("h100")["values"]
+
+
+def test_a_page_without_a_server_is_given_a_table_for_each_preset(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(lab, "AXES", {"rows": (1, 2)})
+    files: dict[str, str] = {}
+
+    def share(name: str, text: str) -> str:
+        files[name] = text
+        return f"there/{name}"
+
+    props = static_props(share)
+    assert [preset["name"] for preset in props["presets"]] == SHIPPED
+    assert props["axes"] == ["rows"]
+    assert set(props["tables"].values()) == {f"there/{name}" for name in files}
+    assert json.loads(files["lab/t4.json"]) == json.loads(json.dumps(lab.table("t4")))
+
+
+def test_what_the_recorder_writes_is_what_the_presets_read(engine: propd.Engine) -> None:
+    heads = json.loads(json.dumps(measure(engine, ["abc", "b"])))
+    assert heads["steps"] > 0
+    costs = json.loads((settings.LAB / "costs-cpu-1.json").read_text())
+    known = basis_from_json({**heads, "costs": costs, "cost_layer": heads["layer"]})
+    assert len(known.acceptance) == engine.heads.shape.draft_heads  # type: ignore[union-attr]
+    assert len(known.cuts) % len(CUTS) == 0
 
 
 # --- the page ----------------------------------------------------------------------------------
