@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PLAYER = ROOT / "app" / "player"
 TRACES = ROOT / "assets" / "traces"
 DOCS = ROOT / "docs"
+LAB = ROOT / "assets" / "lab"
 
 MODEL = os.environ.get("PROPD_MODEL", "smollm2-135m-instruct")
 """Chosen by whoever starts the app, never by a visitor."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from app.studio import Studio
-from app.tabs import runs, watch
+from app.tabs import lab, runs, watch
 
 PLACES: dict[str, Callable[[Studio], None]] = {
     "watch": watch.build,
+    "lab": lab.build,
     "runs": runs.build,
 }
 """Name, which is also the first part of a permalink, to what builds it into the open tab."""

@@ -96,12 +96,20 @@ class Survival:
 
     Owned by one decoding session. Kept for each depth and rank (nodes) and each depth (true nodes),
     so that the planner can tell how many tokens of a tree will reach the late layers, and how much
-    of its expected length.
+    of its expected length. Begins with a guess, or with what is known: chances[d][k] of the nodes,
+    recall[d] of the true ones.
     """
 
-    def __init__(self, depths: int, ranks: int, rate: float = RATE) -> None:
-        self._chances = [[0.5] * ranks for _ in range(depths)]
-        self._recall = [0.95] * depths
+    def __init__(
+        self,
+        depths: int,
+        ranks: int,
+        rate: float = RATE,
+        chances: Sequence[Sequence[float]] = (),
+        recall: Sequence[float] = (),
+    ) -> None:
+        self._chances = [list(row) for row in chances] or [[0.5] * ranks for _ in range(depths)]
+        self._recall = list(recall) or [0.95] * depths
         self.rate = rate
 
     def observe_node(self, depth: int, rank: int, survived: bool) -> None:

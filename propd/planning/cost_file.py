@@ -31,15 +31,19 @@ def load_costs(path: Path) -> CostTable:
             raw = file.read(MAX_BYTES + 1)
         if len(raw) > MAX_BYTES:
             raise ValueError(f"it is larger than {MAX_BYTES:,} bytes")
-        data = json.loads(raw)
-        if not isinstance(data, dict) or data.get("format") != FORMAT:
-            raise ValueError(f"it does not say format {FORMAT!r}")
-        fields: dict[str, Any] = {name: _points(data[name], name) for name in CURVES}
-        return CostTable(**fields | {name: _milliseconds(data[name], name) for name in SLOPES})
+        return read_costs(json.loads(raw))
     except (OSError, ValueError, KeyError, RecursionError) as error:
         raise InvalidRequest(
             f"{path} is no cost table ({error}); record one with 'python -m propd costs'."
         ) from error
+
+
+def read_costs(data: Any) -> CostTable:
+    """Check parsed JSON; `ValueError` or `KeyError` when it is no table."""
+    if not isinstance(data, dict) or data.get("format") != FORMAT:
+        raise ValueError(f"it does not say format {FORMAT!r}")
+    fields: dict[str, Any] = {name: _points(data[name], name) for name in CURVES}
+    return CostTable(**fields | {name: _milliseconds(data[name], name) for name in SLOPES})
 
 
 def costs_table(table: CostTable) -> str:

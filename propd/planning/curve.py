@@ -14,7 +14,7 @@ class Curve:
         self._counts = sorted(self.points)
         self._fit: list[float] | None = None
 
-    def __call__(self, count: int) -> float:
+    def __call__(self, count: float) -> float:
         """The time at this count; 0 without points, the last slope beyond the last point."""
         if not self._counts:
             return 0.0
@@ -55,7 +55,7 @@ def monotone(values: list[float]) -> list[float]:
     return [mean for mean, size in blocks for _ in range(size)]
 
 
-def _interpolate(counts: list[int], times: list[float], count: int) -> float:
+def _interpolate(counts: list[int], times: list[float], count: float) -> float:
     if count <= counts[0] or len(counts) == 1:
         return times[0]
     at = min(bisect_left(counts, count), len(counts) - 1)

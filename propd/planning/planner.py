@@ -137,6 +137,7 @@ class DynamicPlanner:
     prunes: whether its steps prune: never, always, or (with "pays") when that is expected to be
     faster. explorer: tries sizes that were not run for long; None for runs that must repeat.
     size: nodes that every row's tree shall have, if so many are guessed; None: weighed.
+    survival: what pruning is known to leave; None: it has to be learned.
     """
 
     def __init__(
@@ -148,10 +149,11 @@ class DynamicPlanner:
         prunes: Literal["never", "always", "pays"] = "never",
         explorer: Explorer | None = None,
         size: int | None = None,
+        survival: Survival | None = None,
     ) -> None:
         self.estimator, self.cost, self.prunes = estimator, cost, prunes
         self.values, self.explorer = values, explorer
-        self.survival, self.trust = Survival(DEEPEST, RANKS), Trust()
+        self.survival, self.trust = survival or Survival(DEEPEST, RANKS), Trust()
         self.max_nodes = max_nodes
         self.size = size
         self._least = 0.0 if size else LEAST
