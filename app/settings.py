@@ -14,6 +14,8 @@ os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 ROOT = Path(__file__).resolve().parent.parent
 PLAYER = ROOT / "app" / "player"
 TRACES = ROOT / "assets" / "traces"
+LEARN = ROOT / "assets" / "learn"
+BENCHMARK = ROOT / "docs" / "benchmark.json"
 
 MODEL = os.environ.get("PROPD_MODEL", "smollm2-135m-instruct")
 """Chosen by whoever starts the app, never by a visitor."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from app.studio import Studio
-from app.tabs import watch
+from app.tabs import learn, watch
 
 PLACES: dict[str, Callable[[Studio], None]] = {
     "watch": watch.build,
+    "learn": learn.build,
 }
 """Name, which is also the first part of a permalink, to what builds it into the open tab."""
