@@ -39,7 +39,7 @@ RUNS = {
 
 BATCHES = {f"batch-{rows}": rows for rows in (1, 4, 16)}
 """File name to the prompts that are answered together."""
-BATCH_TOKENS = 24
+BATCH_TOKENS = 16
 MORE_PROMPTS = (
     "Name three animals that live in the desert, and why they can.",
     "What is a leap year?",

@@ -53,13 +53,10 @@ PAGE = {
     "play": "Play",
     "pause": "Pause",
     "again": "Run again",
-    "source_step": (
-        "Step {step} of “{prompt}” ({method}), recorded on {machine}, {date}."
-    ),
+    "source_step": ("Step {step} of “{prompt}” ({method}), recorded on {machine}, {date}."),
     "source_open": "Open it in Watch",
-    "source_table": (
-        "Measured with {model}, {dtype} on {device}, {threads} thread(s), {date}:"
-    ),
+    "source_table": ("Measured with {model}, {dtype} on {device}, {threads}, {date}:"),
+    "threads": {"one": "1 thread", "many": "{count} threads"},
     "prompt_is": "Prompt: “{prompt}” Answer so far:",
 }
 
@@ -79,8 +76,7 @@ PICTURES = {
     "race_title": "Two ways to run tokens through the model",
     "race_label": "{n} tokens: a pass for each {each} ms, all in one pass {together} ms",
     "race_told": (
-        "{n} tokens: {each} ms with a pass for each, {together} ms in one pass, "
-        "{per} ms a token."
+        "{n} tokens: {each} ms with a pass for each, {together} ms in one pass, {per} ms a token."
     ),
     "one_pass": "one pass",
     "not_told": "? ms",
@@ -167,10 +163,12 @@ PICTURES = {
     ),
     "took": "The step took {total} ms for {tokens} tokens.",
     "batch_choice": "Texts in the batch",
-    "batch_texts": "{rows} texts",
-    "batch_title": "One step, {rows} text(s) together",
+    "batch_texts": {"one": "1 text", "many": "{count} texts"},
+    "batch_titles": {
+        "one": "One step of a text alone",
+        "many": "One step of {count} texts together",
+    },
     "batch_chart": "Step time by nodes for each text",
-    "batch_line": "{rows} text(s)",
     "batch_source": (
         "Batches of {prompts} prompts and fewer ({method}), recorded on {machine}, {date}; sizes "
         "follow the measured times below."

@@ -47,7 +47,9 @@ def benchmark(path: Path) -> dict[str, Any] | None:
 
 def tables(folder: Path) -> dict[str, str]:
     """Where the browser finds the measured tables, by name."""
-    return {path.stem: url(path) for path in sorted(folder.glob("*.json")) if "batch" not in path.stem}
+    return {
+        path.stem: url(path) for path in sorted(folder.glob("*.json")) if "batch" not in path.stem
+    }
 
 
 def batches(folder: Path) -> dict[str, str]:

@@ -11,6 +11,7 @@ import propd
 from app import settings
 from app.runs import EngineRoom
 from app.sidebar import about, choices, offer
+from app.strings.learn import LEARN
 from app.strings.watch import WATCH
 from app.tabs.watch import recorded_runs
 from app.ui import build
@@ -19,7 +20,14 @@ from propd.trace import Header, Trace, save
 
 
 def scripts() -> str:
-    return "".join(path.read_text() for path in sorted(settings.PLAYER.glob("*.js")))
+    return "".join(path.read_text() for path in sorted(settings.PLAYER.rglob("*.js")))
+
+
+def modules(learn: bool) -> str:
+    """The scripts of the walkthrough, or all others."""
+    paths = sorted(settings.PLAYER.rglob("*.js"))
+    own = [path for path in paths if (path.stem == "learn" or "learn" in path.parts) == learn]
+    return "".join(path.read_text() for path in own)
 
 
 def styles() -> str:
@@ -48,8 +56,10 @@ def test_the_player_asks_no_other_host() -> None:
 
 def test_every_sentence_the_player_says_exists() -> None:
     """A missing one would show as "undefined"."""
-    said = set(re.findall(r"\bwords\.(\w+)", scripts()))
-    assert said - {"js"} <= set(WATCH)
+    for words, text in ((WATCH, modules(learn=False)), (LEARN, modules(learn=True))):
+        said = set(re.findall(r"\bwords\.(\w+)", text))
+        assert len(said) > 50
+        assert said - {"js"} <= set(words)
 
 
 def test_a_model_runs_for_one_visitor_at_a_time(room: EngineRoom) -> None:

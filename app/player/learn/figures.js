@@ -1,6 +1,7 @@
 // Plotly figures of the walkthrough, pure functions of measured tables and recorded steps.
 // options of all: {width, height, words, ink, faint, grid, blue}.
 import { plotlyText } from "../figures.js";
+import { say } from "../words.js";
 import { shareAt } from "./tables.js";
 
 const MEASURED = "#CC79A7", GREY = "#8a8f98", GREEN = "#009E73", RED = "#D55E00";
@@ -188,7 +189,7 @@ export function batchFigure(curves, rows, options) {
     layout: frame(options, {
       xaxis: axis(words.axis_nodes_each, options, { range: [0, 15.5] }),
       yaxis: axis(words.axis_times_plain, options, { rangemode: "tozero", nticks: 5, tickprefix: "×" }),
-      annotations: curves.map((curve) => label(words.batch_line.replace("{rows}", curve.rows), curve.sizes[curve.sizes.length - 1], curve.ratio[curve.ratio.length - 1], options,
+      annotations: curves.map((curve) => label(say(words.batch_texts[curve.rows === 1 ? "one" : "many"], { count: curve.rows }), curve.sizes[curve.sizes.length - 1], curve.ratio[curve.ratio.length - 1], options,
         { xanchor: "right", yanchor: "bottom", yshift: 5, opacity: curve.rows === rows ? 1 : 0.6 })),
     }),
   };

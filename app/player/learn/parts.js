@@ -119,6 +119,11 @@ export class TreePicture {
   }
 }
 
+/** A sentence for one or for many. */
+export function countOf({ one, many }, count) {
+  return say(count === 1 ? one : many, { count });
+}
+
 /** A big number with what it is. */
 export function metric(value, name) {
   return make("div", {}, make("dd", {}, value), make("dt", {}, name));
@@ -134,5 +139,5 @@ export function sourceOf({ run, event }, words) {
 /** How a table was measured. */
 export function sourceOfTable(about, command, words) {
   return make("p", { class: "propd-source" },
-    say(words.source_table, { model: about.model, dtype: about.dtype, device: about.device, threads: about.threads, date: about.recorded }), " ", make("code", {}, command));
+    say(words.source_table, { model: about.model, dtype: about.dtype, device: about.device, threads: countOf(words.threads, about.threads), date: about.recorded }), " ", make("code", {}, command));
 }

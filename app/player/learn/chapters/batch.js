@@ -5,12 +5,12 @@ import { treeFigure } from "../../figures.js";
 import { drawTree } from "../../svg.js";
 import { counts, say } from "../../words.js";
 import { batchFigure } from "../figures.js";
-import { badge, Chart, metric, sourceOfTable } from "../parts.js";
+import { badge, Chart, countOf, metric, sourceOfTable, TreePicture } from "../parts.js";
 import { stepTime } from "../tables.js";
 
 const EACH = 15; // nodes a text of the largest trees that were timed for all batch sizes
 
-/** The events of one step, one for each text; a typical one: of middle size among those in which all take part. */
+/** The events of one step, one for each text: of middle size, and of such the one that gained most. */
 export function typicalStep(run, rows) {
   const by = new Map();
   for (const event of run.events) {
@@ -18,7 +18,10 @@ export function typicalStep(run, rows) {
   }
   const whole = [...by.values()].filter((events) => events.length === rows);
   const size = (events) => events.reduce((sum, event) => sum + counts(event).drafted, 0);
-  return whole.sort((a, b) => size(a) - size(b))[Math.floor(whole.length / 2)];
+  whole.sort((a, b) => size(a) - size(b));
+  const third = Math.floor(whole.length / 3), middle = whole.slice(third, whole.length - third);
+  const gained = (events) => events.reduce((sum, event) => sum + event.accepted.length, 0);
+  return middle.sort((a, b) => gained(b) - gained(a))[0];
 }
 
 /** Means over a whole run: nodes a text, tokens a text and pass. */
@@ -42,14 +45,19 @@ function prepare({ batches, costs }) {
     small_tokens: small.means.tokens.toFixed(2), large_tokens: large.means.tokens.toFixed(2), eight_small: small.ratio[8].toFixed(1), eight_large: large.ratio[8].toFixed(1),
   };
   const change = large.means.nodes / Math.max(0.1, small.means.nodes);
-  return { told, facts, choices: 3, right: change < 0.8 ? 2 : change > 1.25 ? 0 : 1 };
+  return { told, about: costs[large.rows].about, facts, choices: 3, right: change < 0.8 ? 2 : change > 1.25 ? 0 : 1 };
 }
 
-/** A tree without words, small: one of many. */
-function thumbnail(event, words, element) {
+/** Trees without words, as small as they can be, all at one scale: one of many. */
+function drawThumbnails(events, words, boxes) {
   const bare = (columns) => columns && { ...columns, text: columns.text.map(() => "") };
-  const figure = treeFigure({ ...event, nodes: bare(event.nodes), bonus: bare(event.bonus) }, { width: element.clientWidth || 140, height: element.clientHeight || 84, words, ...inks(element) });
-  drawTree(element.firstElementChild, figure);
+  const figures = events.map((event, i) => treeFigure({ ...event, nodes: bare(event.nodes), bonus: bare(event.bonus) }, { width: 60, height: 30, words, ...inks(boxes[i]) }));
+  const most = (side) => Math.max(...figures.map(({ layout }) => layout[side]));
+  figures.forEach((figure, i) => {
+    drawTree(boxes[i].firstElementChild, figure);
+    const picture = boxes[i].querySelector("svg");
+    for (const [name, value] of [["width", "100%"], ["height", "100%"], ["viewBox", `-4 0 ${most("width") + 8} ${most("height")}`], ["preserveAspectRatio", "xMinYMid meet"]]) picture.setAttribute(name, value);
+  });
 }
 
 function picture(lesson, words) {
@@ -57,24 +65,28 @@ function picture(lesson, words) {
   let step = "one", answered = false, chosen = told[0].rows;
   const heading = make("h3", {});
   const chips = make("div", { class: "propd-runs", role: "group", "aria-label": words.batch_choice }, ...told.map(({ rows }) =>
-    make("button", { type: "button", class: "propd-chip", "data-rows": rows, onclick: () => { chosen = rows; draw(); } }, say(words.batch_texts, { rows }))));
+    make("button", { type: "button", class: "propd-chip", "data-rows": rows, onclick: () => { chosen = rows; draw(); } }, countOf(words.batch_texts, rows))));
   const grid = make("div", { class: "propd-thumbs" }), metrics = make("dl", { class: "propd-metrics" });
+  const tree = new TreePicture(words, { card: false, fates: "raxpb" });
   const chart = new Chart(words.batch_chart, 280);
   const chartBox = make("div", {}, make("h4", {}, words.batch_chart, " ", badge(words, "measured")), chart.element);
   const last = told.at(-1);
-  const element = make("div", { class: "propd-lesson" }, heading, chips, metrics, make("div", { class: "propd-pair wide" }, grid, chartBox),
+  const element = make("div", { class: "propd-lesson" }, heading, chips, metrics, make("div", { class: "propd-pair" }, make("div", {}, tree.element, grid), chartBox),
     make("p", { class: "propd-source" }, say(words.batch_source, { prompts: last.rows, method: last.run.header.method, machine: last.run.header.machine, date: last.run.header.recorded })),
-    sourceOfTable(told[0].table?.about || lesson.about, `propd costs --rows ${last.rows}`, words));
+    sourceOfTable(lesson.about, `propd costs --rows ${last.rows} --sweeps ${lesson.about.sweeps}`, words));
 
   function draw() {
     const one = told.find(({ rows }) => rows === chosen);
-    heading.textContent = say(words.batch_title, { rows: one.rows });
+    heading.textContent = countOf(words.batch_titles, one.rows);
     for (const chip of chips.children) chip.setAttribute("aria-pressed", String(Number(chip.dataset.rows) === chosen));
     const nodes = one.events.reduce((sum, event) => sum + counts(event).drafted, 0);
     metrics.replaceChildren(metric(one.means.nodes.toFixed(1), words.nodes_each), metric(String(nodes + one.rows), words.tokens_in_pass), metric(one.means.tokens.toFixed(2), words.tokens_per_pass_each));
     grid.dataset.rows = String(one.rows);
+    tree.element.hidden = one.rows > 1;
+    grid.hidden = one.rows === 1;
+    if (one.rows === 1) tree.draw(one.events[0], {});
     grid.replaceChildren(...one.events.map((event) => make("div", { class: "propd-thumb", role: "img", "aria-label": say(words.thumb_label, { row: (event.row || 0) + 1, ...counts(event) }) }, make("div", {}))));
-    [...grid.children].forEach((thumb, i) => thumbnail(one.events[i], words, thumb));
+    if (one.rows > 1) drawThumbnails(one.events, words, [...grid.children]);
     chart.draw((options) => batchFigure(told, chosen, options), words);
   }
 
