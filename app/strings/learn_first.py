@@ -157,8 +157,8 @@ TREE = {
     "remember": "A tree grows best node first, and it is worth the sum of its nodes' values plus "
     "one.",
     "paper": "Topic: dynamic token tree generation, acceptance estimation. As reviews report it, "
-    "the paper multiplies the running accuracies of the heads' ranks; this recorded step multiplies "
-    "the guesses' own probabilities (ours).",
+    "the paper multiplies the running accuracies of the heads' ranks; this recorded step "
+    "multiplies the guesses' own probabilities (ours).",
 }
 
 ATTENTION = {

@@ -1,9 +1,10 @@
 """What the layers know: is the model's next token near the top already after a few of them?
 
-Early pruning keeps a guess that is among the k best successors which its early look sees. So what it
-may lose is the share of the model's own next tokens that are not among them (1 - recall), and what it
-wins is the share of wrong guesses that are not. Both are counted here over plain greedy texts, for
-every early head, and for the model's own LM head read after every layer (the logit lens).
+Early pruning keeps a guess that is among the k best successors which its early look sees. So what
+it may lose is the share of the model's own next tokens that are not among them (1 - recall), and
+what it wins is the share of wrong guesses that are not. Both are counted here over plain greedy
+texts, for every early head, and for the model's own LM head read after every layer (the logit
+lens).
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any
 
 import numpy as np
 import torch

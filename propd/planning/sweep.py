@@ -114,8 +114,9 @@ def least_of(one: CostTable, other: CostTable) -> CostTable:
     """Two sweeps of the same work: of each point the smaller time, other work only ever adds."""
     least: dict[str, Any] = {}
     for name in CURVES:
-        first, second = dict(getattr(one, name)), dict(getattr(other, name))
-        both = {n: min(first.get(n, ms), second.get(n, ms)) for n, ms in (first | second).items()}
+        both: dict[int, float] = {}
+        for count, ms in (*getattr(one, name), *getattr(other, name)):
+            both[count] = min(ms, both.get(count, ms))
         least[name] = tuple(sorted(both.items()))
     for name in ("past_row_ms", "past_token_ms"):
         least[name] = min(getattr(one, name), getattr(other, name))

@@ -131,7 +131,8 @@ def test_the_steps_show_what_their_chapters_are_about(given: dict[str, Any]) -> 
         return {
           branches: P.branchesOf(prune.event), lost: P.lost(prune.event),
           loss: loss.event.nodes.token_id[P.lost(loss.event)], bonus: loss.event.bonus.token_id[0],
-          heads: P.headLists(P.stepOfHeads(runs).event).length, copied: P.stepOfText(runs).nodes.length,
+          heads: P.headLists(P.stepOfHeads(runs).event).length,
+          copied: P.stepOfText(runs).nodes.length,
           toll: P.pruningToll(runs), size: P.stepOfSize(runs).event.nodes.parent.length,
         };""",
         given=given,
@@ -186,7 +187,9 @@ def test_times_lie_between_the_measured_points() -> None:
           T.timeAt([[1, 7]], 5), T.passTime(table, 4), T.stepTime(table, 0), T.stepTime(table, 3),
           T.passes(table)];""",
         table=table,
-    ) == [10, 12, 52, 7, 18, 11, 21, [{"tokens": 1, "ms": 11}, {"tokens": 4, "ms": 18}]]  # fmt: skip
+    ) == [
+        10, 12, 52, 7, 18, 11, 21, [{"tokens": 1, "ms": 11}, {"tokens": 4, "ms": 18}],
+    ]  # fmt: skip
 
 
 def test_the_best_size_follows_the_cost_curve() -> None:
@@ -214,7 +217,8 @@ def test_a_smaller_tree_writes_less_and_its_bonus_is_the_next_word() -> None:
 def test_another_k_cuts_by_the_recorded_ranks() -> None:
     """Early ranks 0, 3, 72, 7: node 3 goes at k = 50 and stays at 100; node 4 goes with node 3."""
     fates = run(
-        "return [1, 50, 100].map((k) => { const [e, n] = T.cutAt(event, k); return [e.nodes.fate, n]; });",
+        """const told = ([cut, counts]) => [cut.nodes.fate, counts];
+        return [1, 50, 100].map((k) => told(T.cutAt(event, k)));""",
         event=SMALL,
     )
     assert fates == [
@@ -228,7 +232,8 @@ def test_another_k_cuts_by_the_recorded_ranks() -> None:
 
 
 def test_a_node_sees_its_path_and_nothing_else() -> None:
-    assert run("return attention.maskOf(event).map((row) => row.map(Number).join(''));", event=SMALL) == [
+    seen = run("return attention.maskOf(event).map((row) => row.map(Number));", event=SMALL)
+    assert ["".join(map(str, row)) for row in seen] == [
         "10000", "11000", "10100", "11010", "11011",
     ]  # fmt: skip
 
@@ -274,15 +279,17 @@ def test_the_place_of_a_copy_is_found_with_the_words_before_it() -> None:
 def test_a_pointer_on_the_cost_curve_asks_for_floor_or_slope() -> None:
     """Drawn at 100 by 100 pixels; T goes from 10 to 20 over sizes 0 to 10."""
     told = run(
-        """const scale = { ms: (y) => 100 - y, size: (x) => x / 10 }, times = [10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20];
-        return [bend(scale, times, 0, 80, 1), bend(scale, times, 50, 60, 1), bend(scale, times, 100, 99, 1)];"""
+        """const scale = { ms: (y) => 100 - y, size: (x) => x / 10 };
+        const times = [10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20];
+        return [[0, 80], [50, 60], [100, 99]].map(([x, y]) => bend(scale, times, x, y, 1));"""
     )
     assert told == [{"floor": 2}, {"slope": 6}, {"slope": 0}]
 
 
 def test_glossary_words_in_a_sentence_and_values_stay_plain() -> None:
     parts = run(
-        "return R.filled('A [[draft head|head]] says “{word}” of [[token]].', { word: '[[x]] {word}' });"
+        "return R.filled('A [[draft head|head]] says “{word}” of [[token]].', { word });",
+        word="[[x]] {word}",
     )
     assert parts == [
         {"text": "A "},
@@ -300,20 +307,23 @@ def test_a_text_is_cut_at_a_word() -> None:
 def test_figures_hold_what_the_tables_say(given: dict[str, Any]) -> None:
     """Measured points are drawn as they were measured, and nothing of a figure is markup."""
     drawn = run(
-        """const options = { width: 500, height: 300, ink: "#000", faint: "#777", grid: "#eee", blue: "#00f", words };
-        const list = T.passes(given.costs["1"]);
-        const pass = F.passFigure(list, 8, { ...options, now: 5 });
-        const layer = F.layerFigure(given.recall, 50, "4", options);
-        const trade = F.tradeFigure({ lengths: [1, 1.5, 1.7], times: [10, 11, 20], measured: [10, 11, 20], best: 1 }, ["length", "cost", "ratio"], options);
-        const promise = F.promiseFigure([{ label: "<b>", length: 2, got: 1.5 }], options);
-        return { list, pass: pass.data[1], lens: layer.data[0].y, trade: trade.data.filter((t) => t.mode === "lines").map((t) => t.y), label: promise.data[0].x[0] };""",
+        """const sides = { width: 500, height: 300 }, inks = { ink: "#000", faint: "#777" };
+        const options = { ...sides, ...inks, grid: "#eee", blue: "#00f", words };
+        const list = T.passes(given.costs["1"]), times = [10, 11, 20];
+        const worth = { lengths: [1, 1.5, 1.7], times, measured: times, best: 1 };
+        const trade = F.tradeFigure(worth, ["length", "cost", "ratio"], options);
+        const lines = trade.data.filter((one) => one.mode === "lines").map((one) => one.y);
+        return {
+          list, lines,
+          pass: F.passFigure(list, 8, { ...options, now: 5 }).data[1],
+          lens: F.layerFigure(given.recall, 50, "4", options).data[0].y,
+          label: F.promiseFigure([{ label: "<b>", length: 2, got: 1.5 }], options).data[0].x[0],
+        };""",
         given=given,
     )
     assert drawn["pass"]["x"] == [one["tokens"] for one in drawn["list"]]
     assert drawn["pass"]["y"] == [one["ms"] for one in drawn["list"]]
     assert len(drawn["lens"]) == given["recall"]["about"]["layers"]
-    assert (
-        drawn["lens"][-1] == 1.0
-    )  # after the last layer the right token is the first, by definition
-    assert [1000 * 1.5 / 11] == pytest.approx([drawn["trade"][-1][1]])
+    assert drawn["lens"][-1] == 1.0  # by definition: the texts are greedy
+    assert pytest.approx([drawn["lines"][-1][1]]) == [1000 * 1.5 / 11]
     assert drawn["label"] == "&lt;b&gt;"

@@ -52,6 +52,7 @@ export function drawSteps(p, at, words, on) {
   p.steps.replaceChildren(...steps.map((name, i) => make("li", {}, make("button", {
     type: "button", class: name === "ask" ? "ask" : "", "aria-current": i === at.step ? "step" : null, onclick: () => on.step(i),
   }, words.chapters[id].steps[name].title))));
+  p.steps.scrollLeft = p.steps.children[at.step].offsetLeft - p.steps.offsetLeft - 24; // on phones they are one line
 }
 
 /** The text of a step; a glossary word is explained where it first stands in the chapter. */

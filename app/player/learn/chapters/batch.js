@@ -8,6 +8,7 @@ import { batchFigure } from "../figures.js";
 import { badge, Chart, countOf, metric, sourceOfTable, TreePicture } from "../parts.js";
 import { stepTime } from "../tables.js";
 
+const NARROWEST = 280; // of a small tree's own pixels that its box shows
 const EACH = 15; // nodes a text of the largest trees that were timed for all batch sizes
 
 /** The events of one step, one for each text: of middle size, and of such the one that gained most. */
@@ -48,15 +49,15 @@ function prepare({ batches, costs }) {
   return { told, about: costs[large.rows].about, facts, choices: 3, right: change < 0.8 ? 2 : change > 1.25 ? 0 : 1 };
 }
 
-/** Trees without words, as small as they can be, all at one scale: one of many. */
+/** Trees without words: one of many. Only those that would not fit are drawn smaller than the others. */
 function drawThumbnails(events, words, boxes) {
   const bare = (columns) => columns && { ...columns, text: columns.text.map(() => "") };
   const figures = events.map((event, i) => treeFigure({ ...event, nodes: bare(event.nodes), bonus: bare(event.bonus) }, { width: 60, height: 30, words, ...inks(boxes[i]) }));
-  const most = (side) => Math.max(...figures.map(({ layout }) => layout[side]));
   figures.forEach((figure, i) => {
     drawTree(boxes[i].firstElementChild, figure);
     const picture = boxes[i].querySelector("svg");
-    for (const [name, value] of [["width", "100%"], ["height", "100%"], ["viewBox", `-4 0 ${most("width") + 8} ${most("height")}`], ["preserveAspectRatio", "xMinYMid meet"]]) picture.setAttribute(name, value);
+    const { width, height } = figure.layout, view = `-4 0 ${Math.max(NARROWEST, width + 8)} ${height}`;
+    for (const [name, value] of [["width", "100%"], ["height", "100%"], ["viewBox", view], ["preserveAspectRatio", "xMinYMid meet"]]) picture.setAttribute(name, value);
   });
 }
 
@@ -68,10 +69,10 @@ function picture(lesson, words) {
     make("button", { type: "button", class: "propd-chip", "data-rows": rows, onclick: () => { chosen = rows; draw(); } }, countOf(words.batch_texts, rows))));
   const grid = make("div", { class: "propd-thumbs" }), metrics = make("dl", { class: "propd-metrics" });
   const tree = new TreePicture(words, { card: false, fates: "raxpb" });
-  const chart = new Chart(words.batch_chart, 280);
+  const chart = new Chart(words.batch_chart, 240);
   const chartBox = make("div", {}, make("h4", {}, words.batch_chart, " ", badge(words, "measured")), chart.element);
   const last = told.at(-1);
-  const element = make("div", { class: "propd-lesson" }, heading, chips, metrics, make("div", { class: "propd-pair" }, make("div", {}, tree.element, grid), chartBox),
+  const element = make("div", { class: "propd-lesson" }, heading, chips, metrics, tree.element, grid, chartBox,
     make("p", { class: "propd-source" }, say(words.batch_source, { prompts: last.rows, method: last.run.header.method, machine: last.run.header.machine, date: last.run.header.recorded })),
     sourceOfTable(lesson.about, `propd costs --rows ${last.rows} --sweeps ${lesson.about.sweeps}`, words));
 

@@ -14,7 +14,7 @@ function prepare({ runs, bench }) {
     same: same.same, loss: visible(nodeAt(wrong.event, lost(wrong.event)).text), promised: mean("length"), got: mean("got"),
     promised_ms: Math.round(mean("ms")), took: Math.round(mean("took")), bench_machine: bench?.machine || "", bench_prompts: bench?.prompts || "",
   };
-  return { same, told: told.map((one) => ({ ...one, label: one.run.label || one.run.name })), bench, facts, choices: 3, right: 2 };
+  return { same, told: told.map((one) => ({ ...one, label: (one.run.label || one.run.name).split(" · ")[0] })), bench, facts, choices: 3, right: 2 };
 }
 
 /** A text in which the part that both have is underlined. */
