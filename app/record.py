@@ -1,6 +1,8 @@
 """Record the runs that the page offers: `python -m app.record [NAME ...]` (for developers).
 
-Runs the real engine and writes `assets/traces/`; to be repeated when the heads improve.
+Runs the real engine and writes `assets/traces/`, and for the chapter on batches `assets/learn/`; to
+be repeated when the heads improve. The sizes of the batches follow the costs recorded there
+(`python -m propd costs --rows 16 --out assets/learn/costs-16.json`), not the clock of that moment.
 """
 
 from __future__ import annotations
@@ -13,7 +15,9 @@ from typing import Any
 
 import propd
 from app import settings
+from propd.benchmark.prompts import PROMPTS
 from propd.core import DecodingConfig
+from propd.planning.cost_file import load_costs
 from propd.recording import header_for
 from propd.trace import Trace, save
 
@@ -32,6 +36,21 @@ RUNS = {
     ),
 }
 """File name to prompt, method and token limit; the middle word of a name is its label."""
+
+BATCHES = {f"batch-{rows}": rows for rows in (1, 4, 16)}
+"""File name to the prompts that are answered together."""
+BATCH_TOKENS = 16
+MORE_PROMPTS = (
+    "Name three animals that live in the desert, and why they can.",
+    "What is a leap year?",
+    "Write four lines about the first snow.",
+    "How do you make a cup of tea?",
+    "Explain what a prime number is.",
+    "Why do leaves turn red in autumn?",
+    "Give me three names for a small bakery.",
+    "What does a compass do?",
+)
+"""With the prompts of the benchmark, enough for the largest batch."""
 
 
 def machine(engine: Any) -> str:
@@ -70,14 +89,29 @@ def record(engine: Any, about: dict[str, Any], prompt: str, method: str, tokens:
     return Trace(header_for(about, prompt, config), events)
 
 
-def main(names: list[str], folder: Path = settings.TRACES) -> None:
+def record_batch(engine: Any, about: dict[str, Any], rows: int, costs: Path) -> Trace:
+    """Prompts that are answered together; the method decides by recorded costs."""
+    prompts = (*PROMPTS, *MORE_PROMPTS)[:rows]
+    config = DecodingConfig(
+        method=settings.METHOD, max_new_tokens=BATCH_TOKENS, cost_table=load_costs(costs)
+    )
+    events = tuple(engine.stream_batch(prompts, config, max_rows=rows))
+    return Trace(header_for(about, "\n".join(prompts), config), events)
+
+
+def main(names: list[str], traces: Path = settings.TRACES, learn: Path = settings.LEARN) -> None:
     """Record the named runs, or all of them."""
     engine = propd.load(settings.MODEL, report=print)
     # Asked before the first run, which is work too.
     about = {**engine.describe(), "machine": machine(engine)}
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in names or RUNS:
-        trace = record(engine, about, *RUNS[name])
+    for name in names or (*RUNS, *BATCHES):
+        rows = BATCHES.get(name)
+        folder = learn if rows else traces
+        folder.mkdir(parents=True, exist_ok=True)
+        if rows:
+            trace = record_batch(engine, about, rows, learn / f"costs-{rows}.json")
+        else:
+            trace = record(engine, about, *RUNS[name])
         path = folder / f"{name}.json"
         save(trace, path)
         stats = trace.stats

@@ -16,6 +16,8 @@ PLAYER = ROOT / "app" / "player"
 TRACES = ROOT / "assets" / "traces"
 DOCS = ROOT / "docs"
 LAB = ROOT / "assets" / "lab"
+LEARN = ROOT / "assets" / "learn"
+BENCHMARK = ROOT / "docs" / "benchmark.json"
 
 MODEL = os.environ.get("PROPD_MODEL", "smollm2-135m-instruct")
 """Chosen by whoever starts the app, never by a visitor."""

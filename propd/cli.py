@@ -141,6 +141,9 @@ def _throughput_parser(parser: argparse.ArgumentParser) -> None:
 def _accuracy_parser(parser: argparse.ArgumentParser) -> None:
     _prompt_options(parser, limit=20)
     parser.add_argument("--rows", type=int, default=8, metavar="B", help="texts written together")
+    parser.add_argument(
+        "--early", action="store_true", help="of early looks instead: recall by layer and k"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     _model_options(parser)
     parser.set_defaults(run=measure_commands.accuracy)
@@ -180,6 +183,13 @@ def _costs_parser(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--rows", type=int, default=1, metavar="N", help="sequences at once (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--sweeps",
+        type=int,
+        default=1,
+        metavar="K",
+        help="measure K times and keep the least: other work only adds (default: %(default)s)",
     )
     _model_options(parser)
     parser.set_defaults(run=measure_commands.costs)

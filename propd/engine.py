@@ -250,12 +250,13 @@ class Engine:
         """Measure now what the first request of a dynamic method would measure: about 2 seconds."""
         self.measure_costs(rows)
 
-    def measure_costs(self, rows: int = 1) -> CostTable:
+    def measure_costs(self, rows: int = 1, sweeps: int = 1) -> CostTable:
         """Times of the segments of a step on this machine, measured once for each batch size.
 
-        Give it as ``cost_table`` to a later run, and its sizes repeat exactly.
+        Give it as ``cost_table`` to a later run, and its sizes repeat exactly. sweeps: the least
+        of so many counts, where other work shares the machine.
         """
-        return self._costs.table(rows)
+        return self._costs.table(rows, sweeps)
 
     def _heads_told(self) -> dict[str, str]:
         """What guesses and what looks early; nothing without heads."""

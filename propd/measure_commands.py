@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 from dataclasses import replace
+from datetime import date
 from typing import TYPE_CHECKING
 
 from propd.command_door import load_engine, report
@@ -39,11 +40,22 @@ def accuracy(options: argparse.Namespace) -> int:
     check_config(config_of(options))
     check_rows(options.rows)
     prompts = read_tagged(options.prompts, options.limit)
+    if options.early:
+        return _recall(options, prompts)
     from propd.benchmark.accuracy import accuracy_json, accuracy_table, measure
 
     engine, tokens = load_engine(options), options.max_new_tokens
     results = measure(engine, prompts, tokens, options.rows, report)
     print(accuracy_json(engine, tokens, results) if options.json else accuracy_table(results))
+    return 0
+
+
+def _recall(options: argparse.Namespace, prompts: list[tuple[str, str]]) -> int:
+    from propd.benchmark.recall import measure_recall, recall_json, recall_table
+
+    engine, tokens = load_engine(options), options.max_new_tokens
+    found = measure_recall(engine, prompts, tokens, options.rows, report)
+    print(recall_json(engine, len(prompts), tokens, found) if options.json else recall_table(found))
     return 0
 
 
@@ -122,10 +134,18 @@ def costs(options: argparse.Namespace) -> int:
 
     check_rows(options.rows)
     check_place(options.out)
+    if options.sweeps < 1:
+        raise InvalidRequest(f"The sweeps are {options.sweeps}; there must be at least 1.")
     engine = load_engine(options)
     report("measuring")
-    table = engine.measure_costs(options.rows)
-    save_costs(table, options.out, engine.describe())
+    table = engine.measure_costs(options.rows, options.sweeps)
+    about = {
+        "rows": options.rows,
+        "sweeps": options.sweeps,
+        "weight_bytes": engine.backbone.weight_bytes,
+        "recorded": date.today().isoformat(),
+    }
+    save_costs(table, options.out, {**engine.describe(), **about})
     print(costs_table(table))
     report(f"recorded in {options.out}")
     return 0

@@ -175,7 +175,7 @@ function sizeOf(node, fate) {
 
 /** The corner marks of the nodes that the text guessed, on the side where no edge and no label is. */
 function cornerTrace(nodes, fates, points, options) {
-  const marked = nodes.map((_, i) => i).filter((i) => nodes[i].source in CORNERS && !"rb".includes(fates[i]));
+  const marked = nodes.map((_, i) => i).filter((i) => fates[i] !== null && nodes[i].source in CORNERS && !"rb".includes(fates[i]));
   const away = (i) => (sizeOf(nodes[i], fates[i]) / 2 + 5) * Math.SQRT1_2;
   const ink = (i) => (isKept(fates[i]) || "dv".includes(fates[i]) ? options.ink : options.faint);
   return {
@@ -212,28 +212,34 @@ function nodeTrace(nodes, fates, points, labels, options) {
   };
 }
 
+/** A ring around each of these nodes that is there. */
+function rings(uid, list, points, size, color) {
+  const around = list.map((i) => points[i]).filter(Boolean);
+  return around.length ? [{
+    type: "scatter", mode: "markers", uid, x: around.map(({ x }) => x), y: around.map(({ y }) => y), hoverinfo: "skip", cliponaxis: false,
+    marker: { symbol: "circle-open", size, color, line: { color, width: 2 } },
+  }] : [];
+}
+
 const HIDDEN_AXIS = { visible: false, fixedrange: true };
 
 /**
  * The token tree of a step. options: {width, height, vertical, phase, selected, ink, faint, blue};
- * without a phase the step is over.
+ * without a phase the step is over. shown: nodes that are false in it are left out, their places
+ * stay free; marked: nodes with a ring in the colour of the root.
  * The whole drafted tree is laid out whatever the phase, so nothing moves when fates change.
  * Axes are in pixels. Returns {data, layout, nodes: points by node}.
  */
 export function treeFigure(event, options) {
   const nodes = nodesOf(event);
-  const fates = nodes.map((node) => fateAt(node, nodes, options.phase));
+  const left = (i) => options.shown && options.shown[i] === false;
+  const fates = nodes.map((node, i) => (left(i) ? null : fateAt(node, nodes, options.phase)));
   const { points, width, height, letters } = places(nodes, options);
   const labels = nodes.map((node, i) => middle(visible(node.text), letters[i]));
   // Guesses come before the tree that is made of them.
   const data = options.phase === "draft" ? [] : edgeTraces(nodes, fates, points, labels, options);
-  const chosen = points[options.selected];
-  if (chosen && fates[options.selected] !== null) {
-    data.push({
-      type: "scatter", mode: "markers", uid: "halo", x: [chosen.x], y: [chosen.y], hoverinfo: "skip", cliponaxis: false,
-      marker: { symbol: "circle-open", size: 25, color: options.ink, line: { width: 2 } },
-    });
-  }
+  const seen = points.map((point, i) => (fates[i] === null ? undefined : point));
+  data.push(...rings("marks", options.marked || [], seen, 21, options.blue || LOOKS.r.colour), ...rings("halo", [options.selected], seen, 25, options.ink));
   if (hasSources(event)) data.push(cornerTrace(nodes, fates, points, options));
   data.push(nodeTrace(nodes, fates, points, labels, options));
   return {

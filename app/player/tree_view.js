@@ -48,15 +48,18 @@ export class TreeView {
     this.box.style.setProperty("--tall", `${Math.max(LOWEST, Math.min(TALLEST, ROW * this.leaves + 48))}px`);
   }
 
-  /** options: {phase, selected, fresh}; fresh: another step, so the picture scrolls to what counts. */
-  draw(event, { phase, selected, fresh } = {}) {
+  /**
+   * options: {phase, selected, fresh}, and more for `treeFigure`; fresh: another step, so the picture
+   * scrolls to what counts.
+   */
+  draw(event, { phase, selected, fresh, ...more } = {}) {
     const { box } = this;
     if (!box.clientWidth) return;
     this.event = event;
     this.vertical = box.clientWidth < NARROW;
     const held = this.marks.indexOf(document.activeElement);
     const figure = treeFigure(event, {
-      width: box.clientWidth, height: box.clientHeight - 4, vertical: this.vertical, phase, selected, words: this.words, ...inks(box),
+      width: box.clientWidth, height: box.clientHeight - 4, vertical: this.vertical, phase, selected, words: this.words, ...more, ...inks(box),
     });
     const trace = figure.data[figure.data.length - 1];
     this.seen = trace.customdata;

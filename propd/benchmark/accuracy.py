@@ -87,7 +87,7 @@ def measure(
     if engine.heads is None:
         raise InvalidRequest("This model has no heads to measure; give a folder with --heads.")
     tallies: dict[Guessing, dict[str, Tally]] = {way: {} for way in GUESSING}
-    for done, text in enumerate(_plain_texts(engine, engine.heads, prompts, max_new_tokens, rows)):
+    for done, text in enumerate(plain_texts(engine, engine.heads, prompts, max_new_tokens, rows)):
         for way in GUESSING:
             for name in ("all", text.category):
                 _count(tallies[way].setdefault(name, Tally()), text, way, engine.heads)
@@ -99,13 +99,14 @@ def measure(
     }
 
 
-def _plain_texts(
+def plain_texts(
     engine: Engine,
     heads: DraftHeads,
     prompts: Sequence[tuple[str, str]],
     max_new_tokens: int,
     rows: int,
 ) -> Iterator[PlainText]:
+    """The plain greedy answers to (category, prompt), ``rows`` of them decoded together."""
     config = DecodingConfig(method="autoregressive", max_new_tokens=max_new_tokens)
     for start in range(0, len(prompts), rows):
         group = prompts[start : start + rows]

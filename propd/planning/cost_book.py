@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import reduce
 from threading import Lock
 
 from propd.core import CostTable, DecodingConfig
@@ -12,7 +13,13 @@ from propd.heads.protocol import DraftHeads
 from propd.planning.parts import Parts
 from propd.planning.planner import Planner
 from propd.planning.pruner import TopK
-from propd.planning.sweep import FAR, join_tables, measure_costs, steps_of_a_sweep
+from propd.planning.sweep import (
+    FAR,
+    join_tables,
+    least_of,
+    measure_costs,
+    steps_of_a_sweep,
+)
 from propd.requests import MAX_TREE
 
 NO_COSTS = CostTable(draft=(), early=((1, 1.0),), prune=(), late=((1, 0.0),))
@@ -38,15 +45,19 @@ class CostBook:
         self._tables: dict[int, CostTable] = {}
         self._lock = Lock()
 
-    def table(self, rows: int) -> CostTable:
-        """The costs of a batch of so many rows and of one row alone; measured when first asked."""
+    def table(self, rows: int, sweeps: int = 1) -> CostTable:
+        """The costs of a batch of so many rows and of one row alone; measured when first asked,
+        the least of so many sweeps."""
         with self._lock:  # of two first requests one measures and the other waits
             if rows not in self._tables:
-                alone = self._tables.get(1) or self._sweep(1)
+                alone = self._tables.get(1) or self._least(1, sweeps)
                 self._tables[1] = alone
                 if rows > 1:
-                    self._tables[rows] = join_tables(alone, self._sweep(rows))
+                    self._tables[rows] = join_tables(alone, self._least(rows, sweeps))
             return self._tables[rows]
+
+    def _least(self, rows: int, sweeps: int) -> CostTable:
+        return reduce(least_of, (self._sweep(rows) for _ in range(sweeps)))
 
     def _sweep(self, rows: int) -> CostTable:
         heads = self._heads or BlankHeads()

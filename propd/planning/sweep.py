@@ -98,14 +98,29 @@ def steps_of_a_sweep() -> int:
     return len(ROUNDS) * len(SWEPT) + 4
 
 
+CURVES = "draft", "early", "prune", "late"
+
+
 def join_tables(one: CostTable, other: CostTable) -> CostTable:
     """Points of both; where both have one, the other's."""
-    names = "draft", "early", "prune", "late"
     points: dict[str, Any] = {
         name: tuple(sorted({**dict(getattr(one, name)), **dict(getattr(other, name))}.items()))
-        for name in names
+        for name in CURVES
     }
     return replace(other, **points)
+
+
+def least_of(one: CostTable, other: CostTable) -> CostTable:
+    """Two sweeps of the same work: of each point the smaller time, other work only ever adds."""
+    least: dict[str, Any] = {}
+    for name in CURVES:
+        both: dict[int, float] = {}
+        for count, ms in (*getattr(one, name), *getattr(other, name)):
+            both[count] = min(ms, both.get(count, ms))
+        least[name] = tuple(sorted(both.items()))
+    for name in ("past_row_ms", "past_token_ms"):
+        least[name] = min(getattr(one, name), getattr(other, name))
+    return replace(one, **least)
 
 
 def _late(feedback: Feedback) -> float:

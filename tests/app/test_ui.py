@@ -16,6 +16,7 @@ from app.bundle import bundle
 from app.recorded import recorded_runs
 from app.runs import EngineRoom
 from app.sidebar import about, choices, offer
+from app.strings.learn import LEARN
 from app.strings.replay import WORDS as REPLAY
 from app.strings.runs import RUNS
 from app.strings.watch import WATCH
@@ -25,7 +26,14 @@ from propd.trace import Header, Trace, save
 
 
 def scripts() -> str:
-    return "".join(path.read_text() for path in sorted(settings.PLAYER.glob("*.js")))
+    return "".join(path.read_text() for path in sorted(settings.PLAYER.rglob("*.js")))
+
+
+def modules(learn: bool) -> str:
+    """The scripts of the walkthrough, or all others."""
+    paths = sorted(settings.PLAYER.rglob("*.js"))
+    own = [path for path in paths if (path.stem == "learn" or "learn" in path.parts) == learn]
+    return "".join(path.read_text() for path in own)
 
 
 def styles() -> str:
@@ -69,6 +77,12 @@ def test_every_sentence_of_runs_exists() -> None:
     """It shares modules with Watch, whose sentences it does not need."""
     text = "".join((settings.PLAYER / f"{name}.js").read_text() for name in RUNS_MODULES)
     assert said(text) <= set(RUNS) and "bench_lead" in said(text)
+
+
+def test_every_sentence_of_learn_exists() -> None:
+    found = said(modules(learn=True))
+    assert len(found) > 50
+    assert found <= set(LEARN)
 
 
 def test_a_model_runs_for_one_visitor_at_a_time(room: EngineRoom) -> None:

@@ -5,6 +5,7 @@ import pytest
 from propd.core import CostTable, Milliseconds
 from propd.planning.cost import CurveCost, FrozenCost, LineCost, Work
 from propd.planning.curve import Curve, monotone
+from propd.planning.sweep import least_of
 
 TABLE = CostTable(
     draft=((1, 2.0),),
@@ -122,3 +123,12 @@ def test_a_table_of_zeros_gives_some_time() -> None:
     """L(n) / T(n) must not divide by nothing."""
     zeros = CostTable((), ((1, 0.0),), (), ((1, 0.0),))
     assert CurveCost(zeros).estimate(Work(1, 1, 1)) > 0
+
+
+def test_of_several_sweeps_the_least_counts() -> None:
+    """Other work on the machine only ever adds, so the smaller time is nearer to the truth."""
+    one = CostTable(((1, 3.0),), ((1, 10.0), (2, 12.0)), ((2, 1.0),), ((1, 50.0),), 0.2, 0.1)
+    other = CostTable(((1, 2.0),), ((1, 11.0), (4, 9.0)), (), ((1, 40.0),), 0.1, 0.3)
+    assert least_of(one, other) == CostTable(
+        ((1, 2.0),), ((1, 10.0), (2, 12.0), (4, 9.0)), ((2, 1.0),), ((1, 40.0),), 0.1, 0.1
+    )

@@ -1,0 +1,107 @@
+// Why one token at a time is slow: a pass reads all weights, however many tokens ride along.
+import { make } from "../../dom.js";
+import { pieces, say } from "../../words.js";
+import { passFigure } from "../figures.js";
+import { badge, calm, Chart, Slider, sourceOfTable } from "../parts.js";
+import { Stream } from "../stream.js";
+import { passes, passTime } from "../tables.js";
+
+const ASKED = 8; // tokens of the question
+const RACE_MS = 3200; // on screen, whatever the passes took
+const TOKENS = 40; // of a recorded text, to be written one by one
+const round = (ms) => (ms < 10 ? ms.toFixed(1) : ms.toFixed(0));
+
+/** The most tokens that a pass was measured with. */
+const most = (table) => passes(table).at(-1).tokens;
+
+function prepare({ runs, costs, recall }) {
+  const table = costs[1];
+  if (!table || !recall || !runs.length || passes(table).length < 3) return null;
+  const one = passTime(table, 1), eight = passTime(table, ASKED), megabytes = table.about.weight_bytes / 1e6;
+  const times = eight / one;
+  const facts = {
+    layers: recall.about.layers, mb: megabytes.toFixed(0), one: round(one), asked: ASKED, each: round(ASKED * one),
+    together: round(eight), times: times.toFixed(1), rate: (megabytes / one).toFixed(1),
+    many: most(table), many_ms: round(passTime(table, most(table))), many_times: (passTime(table, most(table)) / one).toFixed(1),
+  };
+  const tokens = runs[0].events.flatMap((event) => pieces(event).map(({ text }) => text)).slice(0, TOKENS);
+  return { table, one, megabytes, tokens, facts, choices: 3, right: times < 2 ? 0 : times < 6 ? 1 : 2 };
+}
+
+/** A lane of the race: a block for each pass, as wide as it took; null: not to be told yet. */
+function lane(name, blocks, ms, total, words) {
+  const told = (i) => (blocks.length > ASKED ? "" : blocks.length > 1 ? String(i + 1) : words.one_pass);
+  const track = make("div", { class: "propd-lane-track" }, ...blocks.map((width, i) =>
+    make("span", { class: "propd-block", style: `width:${(100 * width) / total}%` }, make("i", {}, told(i)))));
+  return make("div", { class: "propd-lane" }, make("span", { class: "propd-lane-name" }, name), track,
+    make("b", {}, ms === null ? words.not_told : say(words.ms, { ms: round(ms) })));
+}
+
+/** Fill the blocks one after another, at the pace at which the passes ran. */
+function run(race) {
+  if (calm()) return;
+  for (const track of race.querySelectorAll(".propd-lane-track")) {
+    let begun = 0;
+    for (const block of track.children) {
+      const took = (parseFloat(block.style.width) / 100) * RACE_MS;
+      block.firstElementChild.animate([{ transform: "scaleX(0)" }, { transform: "scaleX(1)" }], { duration: took, delay: begun, fill: "backwards" });
+      begun += took;
+    }
+  }
+}
+
+/** The race of n tokens, one pass each, against one pass. */
+class Race {
+  constructor(table, words) {
+    Object.assign(this, { table, words });
+    this.element = make("div", { class: "propd-race", role: "img" });
+    this.told = make("p", { class: "propd-told", "aria-live": "polite" });
+  }
+
+  draw(n, secret) {
+    const { table, words } = this, one = passTime(table, 1), at = passTime(table, n), each = n * one, total = Math.max(each, at);
+    this.element.replaceChildren(lane(words.lane_each, Array(n).fill(one), each, total, words),
+      lane(say(words.lane_together, { n }), secret ? [] : [at], secret ? null : at, total, words));
+    const values = { n, each: round(each), together: secret ? words.not_told : round(at), per: round(at / n) };
+    this.element.setAttribute("aria-label", say(words.race_label, values));
+    this.told.textContent = secret ? "" : say(words.race_told, values);
+  }
+}
+
+function picture(lesson, words) {
+  const { table, facts, one, tokens } = lesson;
+  const stream = new Stream(tokens, { layers: facts.layers, mb: Math.round(lesson.megabytes), one }, words);
+  const race = new Race(table, words), chart = new Chart(words.passes_chart, 250);
+  const slider = new Slider(words.tokens_slider, { min: 1, max: most(table), value: ASKED }, () => draw("together", false));
+  const again = make("button", { type: "button", class: "propd-chip", onclick: () => run(race.element) }, words.again);
+  const heading = make("h3", {}), row = make("div", { class: "propd-row" }, slider.element, again);
+  const element = make("div", { class: "propd-lesson" }, heading, stream.element, race.element, row, race.told, chart.element,
+    sourceOfTable(table.about, `propd costs --rows 1 --sweeps ${table.about.sweeps}`, words));
+
+  function draw(step, secret) {
+    race.draw(slider.value, secret);
+    if (step === "together") chart.draw((options) => passFigure(passes(table), slider.value, { ...options, now: passTime(table, slider.value) }), words);
+  }
+
+  return {
+    element,
+    show(step, answered, fresh) {
+      const reads = step === "read";
+      stream.element.hidden = !reads;
+      race.element.hidden = race.told.hidden = reads;
+      row.hidden = chart.element.hidden = step !== "together";
+      heading.replaceChildren(reads ? words.stream_title : words.race_title, " ", badge(words, "measured"));
+      if (!fresh && reads) return; // the stream goes on by itself
+      stream.stop();
+      if (reads) stream.begin();
+      else {
+        if (step === "ask") slider.value = ASKED;
+        draw(step, step === "ask" && !answered);
+        if (fresh || answered) run(race.element);
+      }
+    },
+    close: () => stream.stop(),
+  };
+}
+
+export const slow = { id: "slow", steps: ["read", "ask", "together"], prepare, picture };
