@@ -11,12 +11,12 @@ DEV := $(VENV)/.dev-installed
 PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo model bench doctor static test lint format clean
+.PHONY: help demo model bench doctor static test test-browser lint format clean
 
 help: ## show this
 	@echo "make TARGET [NAME=value ...]"
 	@echo
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' Makefile
 	@echo
 	@echo "  PYTHON=python3.12   the Python that makes $(VENV), 3.10 to 3.12"
 	@echo "  TORCH_INDEX=URL     take torch from this package index. On Linux pip's default torch"
@@ -46,6 +46,12 @@ static: $(RUNTIME) ## build the studio as plain files without a server, into bui
 test: lint ## lint, then all tests
 	@echo "Running the tests"
 	@$(BIN)/python -m pytest $(ARGS)
+
+test-browser: $(DEV) ## the tests that need Chromium, then what the page promises, measured
+	@echo "Driving the app in Chromium"
+	@$(BIN)/python -m pytest tests/browser $(ARGS)
+	@echo "Measuring the page (for figures to keep, nothing else should run on this machine)"
+	@$(BIN)/python -m tests.browser.bench
 
 lint: $(DEV) ## ruff and mypy
 	@echo "Checking style and types"

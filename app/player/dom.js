@@ -64,9 +64,11 @@ function legend(words, sources) {
     make("li", {}, words.legend_size), make("li", {}, words.legend_space));
 }
 
-function textLegend(words) {
+function textLegend(words, given) {
   const item = (kind) => make("li", {}, make("span", { class: `propd-piece ${kind}` }, words.abc), " " + words["from_" + kind]);
-  return make("ul", { class: "propd-legend" }, ...["accepted", "bonus", "prefill"].map(item));
+  const list = make("ul", { class: "propd-legend" }, given, ...["accepted", "bonus", "prefill"].map(item));
+  given.append(...item("given").childNodes);
+  return list;
 }
 
 const SPEEDS = ["0.25", "0.5", "1", "2", "4"];
@@ -127,6 +129,7 @@ export function build(words, on) {
   p.metrics = make("dl", { class: "propd-metrics" });
   p.prompt = make("p", { class: "propd-prompt" });
   p.text = make("div", { class: "propd-text", role: "region", "aria-label": words.text, tabindex: 0, onclick: on.word });
+  p.given = make("li", { hidden: true });
   p.caption = make("p", { class: "propd-caption" });
   p.summary = make("p", { class: "propd-unseen", "aria-live": "polite" });
   p.phases = phaseButtons(words, on);
@@ -145,7 +148,7 @@ export function build(words, on) {
   p.root = make("div", { class: "propd-player", tabindex: 0, role: "group", "aria-label": words.player, onkeydown: on.key },
     p.runs, make("div", { class: "propd-top" }, p.status, p.share, p.metrics),
     make("div", { class: "propd-text-box" }, p.prompt, p.text,
-      make("div", { class: "propd-under" }, textLegend(words), make("span", {}, words.text_hint))),
+      make("div", { class: "propd-under" }, textLegend(words, p.given), make("span", {}, words.text_hint))),
     p.bar,
     make("div", { class: "propd-stage" },
       make("div", { class: "propd-main" },

@@ -104,6 +104,7 @@ export class Player {
     this.strange = false;
     Object.assign(this, { run, step, phase, pinned: null, pointed: null, fresh: true });
     this.text.clear(run.header.continuing_text);
+    this.parts.given.hidden = !run.header.continuing_text;
     this.chips();
     this.render();
   }
@@ -231,6 +232,8 @@ export class Player {
 
   pick(i) {
     this.pinned = this.pinned === i ? null : i;
+    // On a phone the card is below the tree, out of sight of who taps a node.
+    if (this.pinned !== null && this.tree.vertical) this.parts.card.scrollIntoView({ block: "nearest" });
     this.render();
   }
 
@@ -242,6 +245,10 @@ export class Player {
     const won = event.accepted.length ? event.accepted[event.accepted.length - 1] : event.bonus ? event.nodes.fate.length : 0;
     const shown = this.pointed ?? this.pinned ?? won;
     const there = shown < event.nodes.fate.length || event.bonus ? shown : 0;
+    // Drawn only when it changes: a button that is replaced while it is pressed is never clicked.
+    const card = [whole, this.phase, there, this.pinned, this.runs.busy()];
+    if (this.card && card.every((part, i) => part === this.card[i])) return;
+    this.card = card;
     drawCard(this.parts.card, event, there, this.words, offer(this, there, this.words));
   }
 
@@ -282,13 +289,14 @@ export class Player {
     const { parts, words } = this;
     parts.prompt.textContent = run.header.prompt;
     this.text.append(run.events);
-    this.text.mark(this.step);
+    const over = this.phase === "commit" ? this.step : this.step - 1; // the last step whose text is written
+    this.text.mark(this.step, over + 1);
     const place = { step: this.step, steps: run.events.length - 1 };
     parts.scrub.max = place.steps;
     parts.scrub.value = place.step;
     parts.place.textContent = this.step === 0 ? words.prefill : say(words.step_of, place);
     parts.scrub.setAttribute("aria-valuetext", parts.place.textContent);
-    drawMetrics(parts.metrics, runStats(run.events, this.step), words);
+    drawMetrics(parts.metrics, runStats(run.events, over), words);
     this.timeline.draw(run.events, this.step, this.again);
   }
 

@@ -4,12 +4,12 @@ import { pieces } from "./words.js";
 
 export class TextView {
   constructor(box) {
-    Object.assign(this, { box, spans: [], marked: -1, told: 0 });
+    Object.assign(this, { box, spans: [], marked: -1, written: 0, told: 0 });
   }
 
   /** Begin the text of another run. given: what the answer was made to begin with. */
   clear(given = "") {
-    Object.assign(this, { spans: [], marked: -1, told: 0 });
+    Object.assign(this, { spans: [], marked: -1, written: 0, told: 0 });
     this.box.replaceChildren();
     if (!given) return;
     const piece = make("span", { class: "propd-piece given" });
@@ -32,15 +32,20 @@ export class TextView {
     this.told = events.length;
   }
 
-  /** Mark the current step and fade what comes after it; keep the current word in sight. */
-  mark(step) {
-    const { spans, marked } = this;
-    if (step === marked) return;
-    if (spans[marked]) spans[marked].classList.remove("current");
+  /**
+   * Mark the current step and fade what is not written yet; keep the current word in sight.
+   * written: how many steps have added their text, the current one perhaps not among them.
+   */
+  mark(step, written) {
+    const { spans } = this;
+    if (step === this.marked && written === this.written) return;
     // Only what lies between the old and the new place has changed.
-    for (let i = Math.min(marked, step) + 1; i <= Math.max(marked, step); i++) {
-      if (spans[i]) spans[i].classList.toggle("future", i > step);
+    for (let i = Math.min(this.written, written); i < Math.max(this.written, written); i++) {
+      if (spans[i]) spans[i].classList.toggle("future", i >= written);
     }
+    this.written = written;
+    if (step === this.marked) return;
+    if (spans[this.marked]) spans[this.marked].classList.remove("current");
     this.marked = step;
     if (!spans[step]) return;
     spans[step].classList.add("current");

@@ -21,6 +21,7 @@ STEP = {
     "tokens_per_pass_title": "Measured up to this step: mean acceptance length",
     "tokens": "tokens",
     "abc": "abc",
+    "from_given": "given: the branch that was asked for",
     "from_accepted": "drafted and accepted",
     "from_bonus": "bonus: the model's own",
     "from_prefill": "from the prefill",
