@@ -13,7 +13,7 @@ from app.bundle import bundle, styles
 from app.pages import block, escaped, page
 from app.panel import PLOTLY
 from app.strings import page as title
-from app.strings.replay import ABOUT, NO_SCRIPT, WORDS
+from app.strings.replay import ABOUT, NO_SCRIPT, RUN, WORDS
 from propd.trace import Trace, trace_to_json
 
 PLAIN = settings.ROOT / "app" / "plain.css"
@@ -21,7 +21,7 @@ PACKED_FROM = 150_000
 """Characters of a run from which on it is packed, so that the file stays under 300 kB."""
 BODY = (
     '<main class="plain"><header><h1>{title}</h1><p>{about}</p></header>\n'
-    '<div class="propd-host"></div><noscript><p>{no_script}</p></noscript></main>'
+    '<h2 class="propd-unseen">{run}</h2><div class="propd-host"></div><noscript><p>{no_script}</p></noscript></main>'
 )
 
 
@@ -31,7 +31,7 @@ def replay(trace: Trace, *, plotly: bool = False) -> str:
     scripts = [PLOTLY.read_text(encoding="utf-8")] if plotly else []
     return page(
         f"{title.TITLE}: {' '.join(trace.header.prompt.split())[:80]}",
-        BODY.format(title=title.TITLE, about=ABOUT, no_script=NO_SCRIPT),
+        BODY.format(title=title.TITLE, about=ABOUT, no_script=NO_SCRIPT, run=RUN),
         style=look(),
         scripts=[*scripts, player()],
         data=[block("propd-words", escaped({"words": WORDS})), run_block(told)],

@@ -171,6 +171,7 @@ def _body(names: list[str]) -> str:
     )
     parts = "".join(
         f'<section role="tabpanel" id="place-{name}" aria-labelledby="tab-{name}-button" hidden>'
+        f'<h2 class="propd-unseen">{escape(titles.PLACES[name])}</h2>'
         '<div class="propd-host"></div></section>\n'
         for name in names
     )

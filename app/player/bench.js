@@ -50,10 +50,11 @@ export function lead({ totals }, methods, words) {
   return say(best.low === null ? words.bench_lead_short : words.bench_lead, told);
 }
 
-function grid(heads, rows) {
-  const line = (values, tag) => make("tr", {}, ...values.map((value, i) => make(tag, tag === "th" || i ? {} : { scope: "row" }, value)));
-  return make("div", { class: "propd-table-box", tabindex: 0, role: "region" },
-    make("table", {}, make("thead", {}, line(heads, "th")), make("tbody", {}, ...rows.map((row) => line(row, "td")))));
+function grid(label, heads, rows) {
+  const head = make("tr", {}, ...heads.map((value) => make("th", { scope: "col" }, value)));
+  const line = ([name, ...values]) => make("tr", {}, make("th", { scope: "row" }, name), ...values.map((value) => make("td", {}, value)));
+  return make("div", { class: "propd-table-box", tabindex: 0, role: "region", "aria-label": label },
+    make("table", {}, make("thead", {}, head), make("tbody", {}, ...rows.map(line))));
 }
 
 export class BenchView {
@@ -116,7 +117,7 @@ export class BenchView {
       make("p", { class: "propd-measured" }, make("span", { class: "propd-badge measured" }, words.measured), " ",
         say(about.device === "cpu" ? words.measured_on : words.measured_on_device, about)),
       make("div", { class: "propd-figures" }, ...this.figures.map((figure) => figure.box)),
-      make("section", { class: "propd-table" }, make("h3", {}, words.bench_table), grid(heads, rows), make("p", { class: "propd-hint" }, words.bench_foot)),
+      make("section", { class: "propd-table" }, make("h3", {}, words.bench_table), grid(words.bench_table, heads, rows), make("p", { class: "propd-hint" }, words.bench_foot)),
       ...this.categories(), this.about(about));
     this.plot();
   }
@@ -158,7 +159,7 @@ export class BenchView {
     const ratio = (total, category) => categories.find((row) => row.category === category && row.name === total.name && row.batch === total.batch)?.ratio;
     const rows = totals.filter((total) => total.name !== PLAIN).map((total) =>
       [several ? `${total.name}, ${say(words.batch, total)}` : total.name, ...names.map((name) => fixed(ratio(total, name), 2))]);
-    return [make("section", { class: "propd-table" }, make("h3", {}, words.bench_categories), grid([words.bench_columns.name, ...names], rows))];
+    return [make("section", { class: "propd-table" }, make("h3", {}, words.bench_categories), grid(words.bench_categories, [words.bench_columns.name, ...names], rows))];
   }
 
   about(about) {

@@ -125,11 +125,18 @@ export class RunsPlace {
     const line = run.state === "running" || !stats ? say(words.row_live, { method })
       : say(words.row, { method, tokens: stats.tokens, per_pass: stats.tokensPerPass.toFixed(2), speed: stats.tokensPerSecond.toFixed(1) });
     const choose = make("button", {
-      type: "button", class: "propd-row", "aria-current": this.chosen === run.key ? "true" : null, onclick: () => this.choose(run.key),
+      type: "button", class: "propd-row", "aria-current": this.chosen === run.key ? "true" : null, onclick: () => this.picked(run.key),
     }, make("span", { class: "propd-row-prompt" }, run.header.prompt.slice(0, 200)), make("span", { class: "propd-row-line" }, line));
     const drop = run.origin === "recorded" ? "" : make("button", {
       type: "button", class: "propd-forget", "aria-label": words.forget, title: words.forget, onclick: () => forget(run.key) }, "×");
     return make("li", {}, choose, drop);
+  }
+
+  /** A click in the list: where the run is told below it, go there. */
+  picked(key) {
+    this.choose(key);
+    const { list, details } = this.parts;
+    if (details.offsetTop >= list.offsetTop + list.offsetHeight) details.scrollIntoView({ block: "start" });
   }
 
   async choose(key) {

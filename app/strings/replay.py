@@ -6,4 +6,5 @@ from app.strings.watch import WATCH
 
 WORDS = WATCH
 ABOUT = "A recorded run, step by step: what was drafted, what was pruned early, what was kept."
+RUN = "The run"
 NO_SCRIPT = "This page draws its run with JavaScript, which is switched off in this browser."
