@@ -52,7 +52,7 @@ def config_of(
     A slider binds a browser and no script, so nothing is believed of what comes in. At 0,
     ``prune_top_k`` is the heads' own and ``tree_size`` is chosen in every step.
     """
-    asked = _whole(words.MAX_TOKENS, max_new_tokens)
+    asked = whole(words.MAX_TOKENS, max_new_tokens)
     limit = settings.MAX_NEW_TOKENS
     if asked > limit:
         raise InvalidRequest(words.TOO_MANY.format(given=asked, limit=limit))
@@ -61,12 +61,12 @@ def config_of(
         max_new_tokens=asked,
         temperature=_number(words.TEMPERATURE, temperature),
         top_p=_number(words.TOP_P, top_p),
-        seed=_whole(words.SEED, seed or 0),
+        seed=whole(words.SEED, seed or 0),
         prune_rule=prune_rule,  # type: ignore[arg-type]  # the engine checks these
-        prune_top_k=_whole(words.PRUNE_TOP_K, prune_top_k or 0) or None,
+        prune_top_k=whole(words.PRUNE_TOP_K, prune_top_k or 0) or None,
         prune_when=prune_when,  # type: ignore[arg-type]
         guesses=guesses,  # type: ignore[arg-type]
-        tree_size=_whole(words.TREE_SIZE, tree_size or 0) or None,
+        tree_size=whole(words.TREE_SIZE, tree_size or 0) or None,
         record_probabilities=True,
     )
 
@@ -77,7 +77,8 @@ def _number(name: str, value: Any) -> float:
     return float(value)
 
 
-def _whole(name: str, value: Any) -> int:
+def whole(name: str, value: Any) -> int:
+    """A whole number, or one sentence about what was given instead."""
     number = _number(name, value)
     if number != int(number):
         raise InvalidRequest(words.NO_WHOLE_NUMBER.format(name=name, given=value))

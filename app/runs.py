@@ -9,7 +9,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import closing
-from typing import Any
+from typing import Any, Protocol
 
 import propd
 from app import patience, settings
@@ -89,6 +89,18 @@ class EngineRoom:
         yield self.status()
 
 
+class Work(Protocol):
+    """Something that a visitor asks of the model."""
+
+    def message(self, phase: str, *, whole: bool = False, stage: str = "") -> Message:
+        """What the page gets to know; whole: all of it, because it is the last message."""
+        ...
+
+    def stream(self, engine: Any) -> Iterator[Message]:
+        """Do it; closing the iterator cancels it."""
+        ...
+
+
 class Run:
     """One request: its messages to the page, coalesced and bounded."""
 
@@ -135,21 +147,27 @@ def answer(
 ) -> Iterator[Message]:
     """Answer a prompt, waiting for the model if need be. Closing the generator cancels the run.
 
-    continuing: tokens that the answer is made to begin with. An error reaches the page as a last
-    message "failed" and is raised again as a toast's text, a `ProPDError`; what was sent before
-    stays on screen.
+    continuing: tokens that the answer is made to begin with.
     """
-    run = Run(prompt, config, continuing)
+    yield from attend(room, Run(prompt, config, continuing))
+
+
+def attend(room: EngineRoom, work: Work) -> Iterator[Message]:
+    """The messages of work that needs the model, which may still be loading.
+
+    An error reaches the page as a last message "failed" and is raised again as a toast's text, a
+    `ProPDError`; what was sent before stays on screen.
+    """
     while not room.done.wait(timeout=0.5):
-        yield run.message("loading", stage=room.stage)
+        yield work.message("loading", stage=room.stage)
     try:
         if room.engine is None:
             raise ProPDError(page.NO_MODEL.format(reason=room.reason))
-        yield from run.stream(room.engine)
+        yield from work.stream(room.engine)
     except ProPDError:
-        yield run.message("failed", whole=True)
+        yield work.message("failed", whole=True)
         raise
     except Exception as error:
         log.exception("a run failed")
-        yield run.message("failed", whole=True)
+        yield work.message("failed", whole=True)
         raise ProPDError(page.UNEXPECTED) from error

@@ -18,6 +18,8 @@ DOCS = ROOT / "docs"
 LAB = ROOT / "assets" / "lab"
 LEARN = ROOT / "assets" / "learn"
 BENCHMARK = ROOT / "docs" / "benchmark.json"
+COMPARISONS = ROOT / "assets" / "comparisons"
+BATCHES = ROOT / "assets" / "batches"
 
 MODEL = os.environ.get("PROPD_MODEL", "smollm2-135m-instruct")
 """Chosen by whoever starts the app, never by a visitor."""
@@ -30,6 +32,16 @@ MAX_NEW_TOKENS = 256
 """Top of the slider, and checked on the server: one visitor must not keep the queue waiting."""
 NEW_TOKENS = 96
 PROMPT = "Why is the sky blue?"
+
+COMPARED: Final = ("propd", "medusa", "bpd", "autoregressive")
+"""What a comparison begins with."""
+MAX_REPEATS = 5
+BATCH_SIZES = (1, 2, 3, 4, 6, 8, 12, 16)
+"""What the batch view offers; any whole number up to the last will do."""
+BATCHED = (1, 2, 4, 8, 16)
+MAX_ALL_TOKENS = 4096
+"""Of all runs of a comparison, or all rows of a batch view, together: about as long as one visitor
+may keep the others waiting."""
 
 MESSAGES_PER_SECOND = 11
 """More looks no smoother, and the browser has a tree to draw for each."""

@@ -106,6 +106,33 @@ function roomBelow(points, width) {
   return letters;
 }
 
+/**
+ * A tree drawn small: all of it in its box; only what was kept has a label, unless all have room.
+ * A column is as wide as its longest label, and labels are cut alike where they have no room.
+ */
+function smallPlaces(nodes, { width, height }) {
+  const { rows, leaves, depth } = layoutTree(nodes);
+  const unit = Math.max(4, Math.min(18, (height - 8) / leaves));
+  const longest = Array(depth + 1).fill(0);
+  const labelled = nodes.map((node) => unit >= 15 || isKept(node.fate));
+  nodes.forEach(({ depth: d, text }, i) => {
+    if (labelled[i]) longest[d] = Math.max(longest[d], Math.min(LETTERS, Array.from(visible(text)).length));
+  });
+  const widths = (most) => longest.map((letters) => (letters && most ? 30 + LETTER * Math.min(letters, most) : 26));
+  const needs = (most) => 12 + widths(most).reduce((sum, wide) => sum + wide, 0);
+  let letters = LETTERS;
+  while (letters >= 5 && needs(letters) > width) letters--;
+  if (letters < 5) letters = 0; // less is no name
+  const spare = Math.min(56, (width - needs(letters)) / (depth + 1));
+  const starts = [10];
+  for (const wide of widths(letters)) starts.push(starts[starts.length - 1] + wide + spare);
+  const top = Math.max(4, (height - leaves * unit) / 2);
+  return {
+    points: nodes.map((node, i) => ({ x: starts[node.depth], y: top + (rows[i] + 0.5) * unit })),
+    width, height: Math.max(height, leaves * unit + 8), letters: labelled.map((has) => (has ? letters : 0)),
+  };
+}
+
 /** Pixels of every node, for a tree that grows to the right (wide) or down (narrow). */
 function places(nodes, { width, height, vertical }) {
   const { rows, leaves, depth } = layoutTree(nodes, vertical);
@@ -152,9 +179,11 @@ function edgeTraces(nodes, fates, points, labels, options) {
       line: { color: colourOf(fates[i], options), width: look.edge, dash: look.line },
     };
     const parent = points[node.parent];
+    const bare = options.small && !labels[node.parent];
     const start = vertical ? { x: parent.x, y: parent.y + 24 }
-      : { x: parent.x + MARK + 8 + labels[node.parent].length * LETTER, y: parent.y };
-    const end = vertical ? { x: points[i].x, y: points[i].y - MARK } : { x: points[i].x - MARK, y: points[i].y };
+      : { x: parent.x + (bare ? 5 : MARK + 8 + labels[node.parent].length * LETTER), y: parent.y };
+    const near = options.small ? 5 : MARK;
+    const end = vertical ? { x: points[i].x, y: points[i].y - MARK } : { x: points[i].x - near, y: points[i].y };
     const { xs, ys } = curve(start, end, vertical);
     trace.x.push(...xs);
     trace.y.push(...ys);
@@ -169,14 +198,15 @@ function isKept(fate) {
 }
 
 /** Diameter of a node's marker. */
-function sizeOf(node, fate) {
-  return (isKept(fate) ? 12 : 7) + 5 * Math.sqrt(node.draft_probability ?? 0);
+function sizeOf(node, fate, options) {
+  const size = (isKept(fate) ? 12 : 7) + 5 * Math.sqrt(node.draft_probability ?? 0);
+  return options.small ? 0.7 * size : size;
 }
 
 /** The corner marks of the nodes that the text guessed, on the side where no edge and no label is. */
 function cornerTrace(nodes, fates, points, options) {
   const marked = nodes.map((_, i) => i).filter((i) => fates[i] !== null && nodes[i].source in CORNERS && !"rb".includes(fates[i]));
-  const away = (i) => (sizeOf(nodes[i], fates[i]) / 2 + 5) * Math.SQRT1_2;
+  const away = (i) => (sizeOf(nodes[i], fates[i], options) / 2 + 5) * Math.SQRT1_2;
   const ink = (i) => (isKept(fates[i]) || "dv".includes(fates[i]) ? options.ink : options.faint);
   return {
     type: "scatter", mode: "markers", hoverinfo: "skip", cliponaxis: false, uid: "corners",
@@ -202,7 +232,7 @@ function nodeTrace(nodes, fates, points, labels, options) {
       weight: seen.map((i) => (kept(i) ? 700 : 400)),
     },
     marker: {
-      symbol: seen.map((i) => LOOKS[fates[i]].symbol), size: seen.map((i) => sizeOf(nodes[i], fates[i])), opacity: 1,
+      symbol: seen.map((i) => LOOKS[fates[i]].symbol), size: seen.map((i) => sizeOf(nodes[i], fates[i], options)), opacity: 1,
       color: seen.map((i) => colourOf(fates[i], options)),
       line: {
         color: seen.map((i) => (fates[i] === "a" ? options.ink : LOOKS[fates[i]].colour)),
@@ -226,7 +256,7 @@ const HIDDEN_AXIS = { visible: false, fixedrange: true };
 /**
  * The token tree of a step. options: {width, height, vertical, phase, selected, ink, faint, blue};
  * without a phase the step is over. shown: nodes that are false in it are left out, their places
- * stay free; marked: nodes with a ring in the colour of the root.
+ * stay free; marked: nodes with a ring in the colour of the root; small: seen whole beside others.
  * The whole drafted tree is laid out whatever the phase, so nothing moves when fates change.
  * Axes are in pixels. Returns {data, layout, nodes: points by node}.
  */
@@ -234,8 +264,8 @@ export function treeFigure(event, options) {
   const nodes = nodesOf(event);
   const left = (i) => options.shown && options.shown[i] === false;
   const fates = nodes.map((node, i) => (left(i) ? null : fateAt(node, nodes, options.phase)));
-  const { points, width, height, letters } = places(nodes, options);
-  const labels = nodes.map((node, i) => middle(visible(node.text), letters[i]));
+  const { points, width, height, letters } = options.small ? smallPlaces(nodes, options) : places(nodes, options);
+  const labels = nodes.map((node, i) => (letters[i] ? middle(visible(node.text), letters[i]) : ""));
   // Guesses come before the tree that is made of them.
   const data = options.phase === "draft" ? [] : edgeTraces(nodes, fates, points, labels, options);
   const seen = points.map((point, i) => (fates[i] === null ? undefined : point));

@@ -56,7 +56,7 @@ export class TreeView {
     const { box } = this;
     if (!box.clientWidth) return;
     this.event = event;
-    this.vertical = box.clientWidth < NARROW;
+    this.vertical = box.clientWidth < NARROW && !more.small;
     const held = this.marks.indexOf(document.activeElement);
     const figure = treeFigure(event, {
       width: box.clientWidth, height: box.clientHeight - 4, vertical: this.vertical, phase, selected, words: this.words, ...more, ...inks(box),

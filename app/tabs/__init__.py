@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from app.studio import Studio
-from app.tabs import lab, learn, runs, watch
+from app.tabs import compare, lab, learn, runs, watch
 
 PLACES: dict[str, Callable[[Studio], None]] = {
     "watch": watch.build,
+    "compare": compare.build,
     "learn": learn.build,
     "lab": lab.build,
     "runs": runs.build,

@@ -171,19 +171,20 @@ def _compare(
     runs = engine.generate_batch(prompts, config, max_rows=size)
     for place, (run, expected) in enumerate(zip(runs, plain, strict=True)):
         if run.token_ids != expected:
-            at = _first_difference(run.token_ids, expected)
-            found = _examine(engine, prompts[place], expected, run.token_ids, at)
+            at = first_difference(run.token_ids, expected)
+            found = examine(engine, prompts[place], expected, run.token_ids, at)
             differences.append(Difference(config.method, size, place, at, *found))
     return differences
 
 
-def _first_difference(one: Sequence[int], other: Sequence[int]) -> int:
+def first_difference(one: Sequence[int], other: Sequence[int]) -> int:
+    """The first place where two texts that are not equal differ."""
     pairs = enumerate(zip(one, other, strict=False))
     return next((at for at, (a, b) in pairs if a != b), min(len(one), len(other)))
 
 
 @torch.inference_mode()
-def _examine(
+def examine(
     engine: Engine, prompt: str, plain: Sequence[int], other: Sequence[int], at: int
 ) -> tuple[int, int, float, float]:
     """Both tokens at the first difference, the gap between them, and the noise there."""

@@ -43,10 +43,11 @@ def styles() -> str:
 def test_the_template_is_static(room: EngineRoom) -> None:
     """Gradio runs a template as a script: the token ${1+1} in one would be evaluated."""
     config = build(room).get_config_file()
-    panels = [c["props"] for c in config["components"] if c["props"].get("elem_id") == "player"]
-    assert len(panels) == 1
-    assert panels[0]["html_template"] == '<div class="propd-host"></div>'
-    assert panels[0]["value"] == {}
+    panels = [c["props"] for c in config["components"] if c["props"].get("html_template")]
+    assert {panel["elem_id"] for panel in panels} >= {"player", "compare", "batches"}
+    for panel in panels:
+        assert panel["html_template"] == '<div class="propd-host"></div>'
+        assert panel["value"] == {}
 
 
 def test_token_text_is_never_markup() -> None:
@@ -89,7 +90,7 @@ def test_a_model_runs_for_one_visitor_at_a_time(room: EngineRoom) -> None:
     """Two runs at once would share the processor, and each measure the other."""
     functions = list(build(room).fns.values())
     groups = {fn.api_name: (fn.concurrency_id, fn.concurrency_limit) for fn in functions}
-    for name in ("generate", "what_if"):
+    for name in ("generate", "what_if", "compare", "batches"):
         assert groups[name] == ("model", 1)
     streams = [fn for fn in functions if fn.fn is not None and isgeneratorfunction(fn.fn)]
     assert all(fn.concurrency_id == "model" for fn in streams)

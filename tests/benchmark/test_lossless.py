@@ -149,7 +149,7 @@ def test_what_was_found_different_is_still_different_after_a_restart(
     path = tmp_path / "verification.jsonl"
     arguments = (engine, PROMPTS, ["medusa"], [1], 12, lambda _: None)
     with monkeypatch.context() as broken:
-        broken.setattr("propd.benchmark.lossless._first_difference", lambda one, other: 0)
+        broken.setattr("propd.benchmark.lossless.first_difference", lambda one, other: 0)
         honest = engine.generate_batch
         broken.setattr(
             engine,
