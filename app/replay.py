@@ -21,7 +21,8 @@ PACKED_FROM = 150_000
 """Characters of a run from which on it is packed, so that the file stays under 300 kB."""
 BODY = (
     '<main class="plain"><header><h1>{title}</h1><p>{about}</p></header>\n'
-    '<h2 class="propd-unseen">{run}</h2><div class="propd-host"></div><noscript><p>{no_script}</p></noscript></main>'
+    '<h2 class="propd-unseen">{run}</h2><div class="propd-host"></div>'
+    "<noscript><p>{no_script}</p></noscript></main>"
 )
 
 
