@@ -1,21 +1,15 @@
 // The player: which run, which step, which phase. Everything it shows comes from step events.
 import { loadPlotly } from "./charts.js";
-import { build, drawCard, drawMetrics, drawTable, drawTimes, icon, make } from "./dom.js";
-import { eventAt, phaseLine, PHASES, phasesOf } from "./phases.js";
-import { linkTo, register, whenShown } from "./places.js";
+import { build, make } from "./dom.js";
+import { pressed } from "./keys.js";
+import { PHASES, phasesOf } from "./phases.js";
+import { register, whenShown } from "./places.js";
 import { Playback } from "./playback.js";
 import { Runs } from "./runs.js";
-import { ShareBar } from "./share.js";
-import { SizeView } from "./size_view.js";
+import { Screen } from "./screen.js";
 import { find } from "./store.js";
-import { TextView } from "./text_view.js";
-import { Timeline } from "./timeline.js";
-import { TreeView } from "./tree_view.js";
-import { offer, request } from "./what_if.js";
-import { hasSource, nodeAt, openingStep, runStats, say, statusLine, summary, visible } from "./words.js";
-
-const BACKGROUND_MS = 400; // between two drawings of what may lag behind a live run
-const UNTYPED = ["INPUT", "SELECT", "TEXTAREA"];
+import { request } from "./what_if.js";
+import { nodeAt, openingStep, say, visible } from "./words.js";
 
 /** The step that is asked for, or, if it is none of the run's, the one that a run opens at. */
 function stepIn({ events }, step) {
@@ -33,14 +27,9 @@ export class Player {
     this.playback = new Playback(this);
     this.parts = build(words, this.listeners());
     host.replaceChildren(this.parts.root);
-    const { parts } = this;
-    this.text = new TextView(parts.text);
-    this.tree = new TreeView(parts.treeBox, words, { point: (i) => this.point(i), pick: (i) => this.pick(i) });
-    this.size = new SizeView(parts.size, parts.sizeText, words);
-    this.timeline = new Timeline(parts, words, (step) => this.go(step));
-    this.share = new ShareBar(this, studio);
+    this.screen = new Screen(this);
     this.chips();
-    whenShown(parts.treeBox, () => this.redraw());
+    whenShown(this.parts.treeBox, () => this.redraw());
     new MutationObserver(() => this.redraw()).observe(document.body, { attributeFilter: ["class"] });
     this.render();
   }
@@ -54,7 +43,7 @@ export class Player {
       speed: (e) => { this.playback.speed = e.target.value; if (this.playback.playing) this.play(); },
       word: (e) => { const span = e.target.closest(".propd-step"); if (span) this.go(Number(span.dataset.step)); },
       phase: (name) => this.go(this.step, name), help: () => this.parts.help.showModal(),
-      table: () => this.render(), key: (e) => this.key(e),
+      table: () => this.render(), key: (e) => pressed(this, e),
     };
   }
 
@@ -102,9 +91,8 @@ export class Player {
     this.pause();
     this.wanted = null;
     this.strange = false;
-    Object.assign(this, { run, step, phase, pinned: null, pointed: null, fresh: true });
-    this.text.clear(run.header.continuing_text);
-    this.parts.given.hidden = !run.header.continuing_text;
+    Object.assign(this, { run, step, phase, pinned: null, pointed: null });
+    this.screen.begin(run);
     this.chips();
     this.render();
   }
@@ -167,7 +155,7 @@ export class Player {
     const before = this.step;
     this.step = Math.max(0, Math.min(step, this.run.events.length - 1));
     this.phase = phasesOf(this.run.events[this.step]).includes(phase) ? phase : "commit";
-    if (this.step !== before) Object.assign(this, { pinned: null, pointed: null, fresh: true });
+    if (this.step !== before) Object.assign(this, { pinned: null, pointed: null });
     this.render();
   }
 
@@ -206,55 +194,24 @@ export class Player {
     else this.pause();
   }
 
-  key(event) {
-    if (event.ctrlKey || event.metaKey || event.altKey || this.parts.help.open) return;
-    const { tagName } = event.target;
-    const pressed = [" ", "Enter"].includes(event.key) && ["BUTTON", "SUMMARY"].includes(tagName);
-    if (UNTYPED.includes(tagName) || pressed) return;
-    const on = this.listeners();
-    const actions = {
-      " ": () => this.tree.pickFocused() || on.play(), k: on.play, Enter: () => this.tree.pickFocused(), Home: on.first, End: on.last,
-      ArrowLeft: event.shiftKey ? () => this.goPhase(-1) : on.previous,
-      ArrowRight: event.shiftKey ? () => this.goPhase(1) : on.next,
-      ArrowUp: () => this.tree.walk(-1), ArrowDown: () => this.tree.walk(1), Escape: () => this.pick(null), "?": on.help,
-    };
-    const action = actions[event.key];
-    if (action && action() !== false) event.preventDefault();
-  }
-
   // --- drawing ---
 
   point(i) {
     if (this.pointed === i) return;
     this.pointed = i;
-    this.drawCard();
+    this.screen.drawCard();
   }
 
   pick(i) {
     this.pinned = this.pinned === i ? null : i;
     // On a phone the card is below the tree, out of sight of who taps a node.
-    if (this.pinned !== null && this.tree.vertical) this.parts.card.scrollIntoView({ block: "nearest" });
+    if (this.pinned !== null && this.screen.tree.vertical) this.parts.card.scrollIntoView({ block: "nearest" });
     this.render();
-  }
-
-  /** The card of the node pointed at, else pinned, else the last token that the step won. */
-  drawCard() {
-    const whole = this.run && this.run.events[this.step];
-    if (!whole) return drawCard(this.parts.card, null, null, this.words);
-    const event = eventAt(whole, this.phase);
-    const won = event.accepted.length ? event.accepted[event.accepted.length - 1] : event.bonus ? event.nodes.fate.length : 0;
-    const shown = this.pointed ?? this.pinned ?? won;
-    const there = shown < event.nodes.fate.length || event.bonus ? shown : 0;
-    // Drawn only when it changes: a button that is replaced while it is pressed is never clicked.
-    const card = [whole, this.phase, there, this.pinned, this.runs.busy()];
-    if (this.card && card.every((part, i) => part === this.card[i])) return;
-    this.card = card;
-    drawCard(this.parts.card, event, there, this.words, offer(this, there, this.words));
   }
 
   /** Draw all of it anew: another size, other colours. */
   redraw() {
-    this.fresh = this.again = true;
+    this.screen.again = true;
     this.render();
   }
 
@@ -264,71 +221,7 @@ export class Player {
   }
 
   draw() {
-    const { parts, words, run, runs } = this;
-    const told = statusLine({ run, newest: runs.latest, queued: runs.queued, now: performance.now() }, words);
-    parts.status.textContent = this.strange ? words.unknown_run : told;
-    this.share.draw();
-    if (runs.queued) this.clock ||= setTimeout(() => { this.clock = null; this.render(); }, 1000); // it counts seconds
-    parts.live.hidden = !runs.running() || this.follow;
-    const going = this.playback.playing || this.follow;
-    if (going !== this.going) {
-      this.going = going;
-      parts.play.replaceChildren(icon(going ? "pause" : "play"));
-      parts.play.setAttribute("aria-label", going ? words.pause : words.play);
-    }
-    const event = run && run.events[this.step];
-    if (!event) return this.drawCard();
-    if (run.name) linkTo("watch", run.name, this.step, this.phase);
-    else linkTo("watch"); // a run of this visit has no address
-    this.drawRun(run);
-    this.drawStep(event);
-    this.again = false;
-  }
-
-  drawRun(run) {
-    const { parts, words } = this;
-    parts.prompt.textContent = run.header.prompt;
-    this.text.append(run.events);
-    const over = this.phase === "commit" ? this.step : this.step - 1; // the last step whose text is written
-    this.text.mark(this.step, over + 1);
-    const place = { step: this.step, steps: run.events.length - 1 };
-    parts.scrub.max = place.steps;
-    parts.scrub.value = place.step;
-    parts.place.textContent = this.step === 0 ? words.prefill : say(words.step_of, place);
-    parts.scrub.setAttribute("aria-valuetext", parts.place.textContent);
-    drawMetrics(parts.metrics, runStats(run.events, over), words);
-    this.timeline.draw(run.events, this.step, this.again);
-  }
-
-  drawStep(event) {
-    const { parts, words } = this;
-    parts.caption.textContent = phaseLine(event, this.phase, words);
-    const present = phasesOf(event);
-    for (const item of parts.phases.children) {
-      item.setAttribute("aria-pressed", String(item.dataset.phase === this.phase));
-      item.disabled = !present.includes(item.dataset.phase);
-    }
-    for (const item of parts.sources) item.hidden = !this.run.events.some((one) => hasSource(one, item.dataset.source));
-    this.tree.fit(this.run.events);
-    this.tree.draw(event, { phase: this.phase, selected: this.pinned, fresh: this.fresh });
-    this.fresh = false;
-    this.drawCard();
-    this.drawAround(event);
-  }
-
-  /** What may lag: following a live run, the page must not take the processor from the model. */
-  drawAround(event) {
-    const { parts, words } = this;
-    const now = performance.now();
-    if (this.follow && now - (this.lagged || 0) < BACKGROUND_MS) return;
-    this.lagged = now;
-    const told = summary(event, this.run.events.length - 1, words);
-    parts.treeBox.setAttribute("aria-label", say(words.tree_help, { summary: told }));
-    // A screen reader is told the steps one looks at, not ten a second.
-    if (!this.playback.playing && !this.follow) parts.summary.textContent = told;
-    this.size.draw(event, this.again);
-    drawTimes(parts.times, event, words);
-    if (parts.table.open) drawTable(parts.table.lastElementChild, event, words);
+    this.screen.draw();
   }
 }
 
