@@ -49,7 +49,7 @@ export function mark(fate) {
 }
 
 /** The corner mark of a source, at a node as the tree draws it. */
-export export function cornerMark(source) {
+export function cornerMark(source) {
   const picture = svg("svg", { viewBox: "0 0 16 16", width: 16, height: 16, "aria-hidden": "true" });
   const fill = CORNERS[source].endsWith("open") ? "none" : "currentColor";
   picture.append(svg("circle", { cx: 9, cy: 9, r: 4.5, fill: LOOKS.d.colour }),
