@@ -22,11 +22,12 @@ from app.pages import block, escaped, page
 from app.panel import PLOTLY
 from app.recorded import recorded_runs
 from app.replay import PLAIN
+from app.strings import lab, learn, runs, watch
 from app.strings import page as titles
-from app.strings import runs, watch
 from app.strings import site as words
-from app.tabs.runs import benchmarks
-from app.tabs.runs import props as runs_props
+from app.tabs import lab as lab_tab
+from app.tabs import learn as learn_tab
+from app.tabs import runs as runs_tab
 from propd.errors import InvalidRequest, ProPDError
 from propd.trace import load
 
@@ -47,7 +48,8 @@ class Files:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.readable: list[str] = []
+        self.shared: dict[str, str] = {}
+        """Name to text of what the page may read."""
 
     def put(self, name: str, text: str) -> str:
         """Write a file; its address on the page."""
@@ -57,10 +59,14 @@ class Files:
         return name
 
     def share(self, name: str, text: str) -> str:
-        """A file that the page reads, as the script that site.js asks for; its address."""
+        """A file that the page reads, as the script that site.js asks for; its address.
+
+        Places may share the same file.
+        """
+        if self.shared.setdefault(name, text) != text:
+            raise ValueError(f"Two files of the site are called {name}.")
         told = ", ".join(json.dumps(part, ensure_ascii=True) for part in (name, text))
         self.put(f"{name}.js", f"propdFile({told});\n")
-        self.readable.append(name)
         return name
 
     def take(self, path: Path) -> str:
@@ -69,8 +75,8 @@ class Files:
 
 
 @dataclass(frozen=True)
-class StaticPlace:
-    """What the page must know to mount a place without a server."""
+class StaticPanel:
+    """What the page must know to mount a panel without a server."""
 
     module: str
     """Of app/player/, as in `panel`."""
@@ -81,13 +87,24 @@ class StaticPlace:
     """Of the server's functions that the module calls: (argument, answer), recorded now."""
 
 
-def watch_place(files: Files) -> StaticPlace:
+def watch_place(files: Files) -> list[StaticPanel]:
     """Watch: the recorded runs."""
     traces = recorded_runs(settings.TRACES, files.take)
-    return StaticPlace("player.js", watch.WATCH, {"traces": traces, "recorded": True})
+    return [StaticPanel("player.js", watch.WATCH, {"traces": traces, "recorded": True})]
 
 
-def runs_place(files: Files) -> StaticPlace:
+def learn_place(files: Files) -> list[StaticPanel]:
+    """Learn: all of it."""
+    traces = recorded_runs(settings.TRACES, files.take)
+    return [StaticPanel("learn.js", learn.LEARN, learn_tab.props(traces, files.take))]
+
+
+def lab_place(files: Files) -> list[StaticPanel]:
+    """Lab: answers of the planner, computed now for what can be moved there."""
+    return [StaticPanel("lab.js", lab.LAB, lab_tab.static_props(files.share))]
+
+
+def runs_place(files: Files) -> list[StaticPanel]:
     """Runs: the recorded ones in every form, and the shipped benchmark."""
     traces = recorded_runs(settings.TRACES, files.take)
     made = {}
@@ -101,19 +118,18 @@ def runs_place(files: Files) -> StaticPlace:
         path.stem: files.put(f"files/{path.name}", path.read_text(encoding="utf-8"))
         for path in sorted(settings.DOCS.glob("benchmark*.json"))
     }
-    return StaticPlace(
-        "runs_place.js",
-        runs.RUNS,
-        {**runs_props(traces), "opens": False, "files": made, "results": results},
-        {"benchmarks": [(None, benchmarks(None))]},
-    )
+    props = {**runs_tab.props(traces), "opens": False, "files": made, "results": results}
+    answers = {"benchmarks": [(None, runs_tab.benchmarks(None))]}
+    return [StaticPanel("runs_place.js", runs.RUNS, props, answers)]
 
 
-PLACES: dict[str, Callable[[Files], StaticPlace]] = {
+PLACES: dict[str, Callable[[Files], list[StaticPanel]]] = {
     "watch": watch_place,
+    "learn": learn_place,
+    "lab": lab_place,
     "runs": runs_place,
 }
-"""Name, as in `app.tabs.PLACES`, to what tells its part of the page and writes its files."""
+"""Name, as in `app.tabs.PLACES`, to what tells the panels of its part and writes their files."""
 
 
 def build(out: Path) -> list[Path]:
@@ -125,8 +141,12 @@ def build(out: Path) -> list[Path]:
     files.put("README.md", words.README.format(title=titles.TITLE))
     files.put(MARK, "")
     files.put(".nojekyll", "")  # GitHub Pages would leave some files out
-    data = {"places": {name: _told(name, place, files) for name, place in places.items()}}
-    files.put("index.html", _index(places, {**data, "files": files.readable}))
+    data = {
+        "places": {
+            name: [_told(name, panel, files) for panel in panels] for name, panels in places.items()
+        }
+    }
+    files.put("index.html", _index(places, {**data, "files": list(files.shared)}))
     return sorted(path for path in out.rglob("*") if path.is_file())
 
 
@@ -139,19 +159,19 @@ def _clear(out: Path) -> None:
     out.mkdir(parents=True)
 
 
-def _told(name: str, place: StaticPlace, files: Files) -> dict[str, Any]:
-    """A place as the page's data has it."""
+def _told(name: str, panel: StaticPanel, files: Files) -> dict[str, Any]:
+    """A panel as the page's data has it."""
     answers = {
         function: files.share(f"files/{name}-{function}.json", json.dumps(pairs))
-        for function, pairs in place.answers.items()
+        for function, pairs in panel.answers.items()
     }
-    props = {**place.props, "words": dict(place.words), "plotly": PLOTLY_FILE}
-    return {"props": props, "answers": answers}
+    props = {**panel.props, "words": dict(panel.words), "plotly": PLOTLY_FILE}
+    return {"module": panel.module, "props": props, "answers": answers}
 
 
-def _index(places: Mapping[str, StaticPlace], data: dict[str, Any]) -> str:
-    modules = [place.module for place in places.values()]
-    mounts = ", ".join(f"{name}: {name_of(place.module)}.mount" for name, place in places.items())
+def _index(places: Mapping[str, list[StaticPanel]], data: dict[str, Any]) -> str:
+    modules = list(dict.fromkeys(panel.module for panels in places.values() for panel in panels))
+    mounts = ", ".join(f"{json.dumps(module)}: {name_of(module)}.mount" for module in modules)
     return page(
         titles.TITLE,
         _body(list(places)),
@@ -171,8 +191,7 @@ def _body(names: list[str]) -> str:
     )
     parts = "".join(
         f'<section role="tabpanel" id="place-{name}" aria-labelledby="tab-{name}-button" hidden>'
-        f'<h2 class="propd-unseen">{escape(titles.PLACES[name])}</h2>'
-        '<div class="propd-host"></div></section>\n'
+        f'<h2 class="propd-unseen">{escape(titles.PLACES[name])}</h2></section>\n'
         for name in names
     )
     return (

@@ -75,7 +75,7 @@ export class RunView {
     const view = new TextView(box);
     view.clear(run.header.continuing_text);
     view.append(run.events);
-    view.mark(run.events.length); // past the last step: nothing is faded
+    view.mark(-1, run.events.length); // all of it is written
     box.addEventListener("click", (e) => { const step = e.target.closest(".propd-step"); if (step) watch(run.key, Number(step.dataset.step)); });
     return box;
   }

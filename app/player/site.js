@@ -1,4 +1,5 @@
 // The static site: the places of the studio on a page that no server stands behind.
+import { make } from "./dom.js";
 import { readHash } from "./places.js";
 import { followScheme } from "./scheme.js";
 
@@ -50,10 +51,12 @@ class Site {
     }
     if (this.mounted.has(place)) return;
     this.mounted.add(place);
-    const { props, answers } = this.places[place];
     const nothing = () => {};
-    const tools = { server: recorded(answers), trigger: nothing, upload: nothing };
-    this.mounts[place](document.getElementById(`place-${place}`), props, nothing, "", tools);
+    for (const { module, props, answers } of this.places[place]) {
+      const panel = make("div", { class: "plain-panel" }, make("div", { class: "propd-host" }));
+      document.getElementById(`place-${place}`).append(panel);
+      this.mounts[module](panel, props, nothing, "", { server: recorded(answers), trigger: nothing, upload: nothing });
+    }
   }
 
   walk(event, i) {
@@ -65,7 +68,7 @@ class Site {
   }
 }
 
-/** mounts: the `mount` of each place, by its name. */
+/** mounts: the `mount` of each module of a panel, by its file. */
 export function start(mounts) {
   followScheme();
   const { places, files } = JSON.parse(document.getElementById("propd-site").textContent);

@@ -10,9 +10,9 @@ import gradio as gr
 
 from app import lab, lab_presets
 from app.panel import panel
+from app.recorded import recorded_runs
 from app.strings import lab as words
 from app.studio import Studio
-from app.tabs.watch import recorded_runs
 from propd.errors import ProPDError
 
 

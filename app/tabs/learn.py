@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,14 @@ import gradio as gr
 
 from app import settings
 from app.panel import panel, url
+from app.recorded import recorded_runs
 from app.strings import learn as words
 from app.studio import Studio
-from app.tabs.watch import recorded_runs
 from propd.benchmark.results import read_results
 from propd.errors import InvalidRequest
 from propd.methods import METHODS
 
+Address = Callable[[Path], str]
 log = logging.getLogger(__name__)
 COMPARED = ("autoregressive", "bpd", "medusa", "propd-paper", "propd-unpruned", "propd")
 """Methods of the benchmark that are shown, in this order."""
@@ -45,28 +47,29 @@ def benchmark(path: Path) -> dict[str, Any] | None:
     return {**about, "command": f"propd {results.about.get('command', 'bench')}", "rows": rows}
 
 
-def tables(folder: Path) -> dict[str, str]:
+def tables(folder: Path, address: Address = url) -> dict[str, str]:
     """Where the browser finds the measured tables, by name."""
-    return {
-        path.stem: url(path) for path in sorted(folder.glob("*.json")) if "batch" not in path.stem
-    }
+    paths = [path for path in sorted(folder.glob("*.json")) if "batch" not in path.stem]
+    return {path.stem: address(path) for path in paths}
 
 
-def batches(folder: Path) -> dict[str, str]:
+def batches(folder: Path, address: Address = url) -> dict[str, str]:
     """Where it finds the recorded batches, by the number of texts."""
     paths = {int(path.stem.split("-")[1]): path for path in folder.glob("batch-*.json")}
-    return {str(rows): url(paths[rows]) for rows in sorted(paths)}
+    return {str(rows): address(paths[rows]) for rows in sorted(paths)}
+
+
+def props(traces: list[dict[str, Any]], address: Address = url) -> dict[str, Any]:
+    """What the page needs; address: where it finds a file, with a server or without one."""
+    return {
+        "traces": traces,
+        "tables": tables(settings.LEARN, address),
+        "batches": batches(settings.LEARN, address),
+        "bench": benchmark(settings.BENCHMARK),
+    }
 
 
 def build(studio: Studio) -> None:
     """The place Learn, inside its tab."""
     gr.set_static_paths([settings.LEARN])
-    panel(
-        "learn",
-        "learn.js",
-        words.LEARN,
-        traces=recorded_runs(studio.traces),
-        tables=tables(settings.LEARN),
-        batches=batches(settings.LEARN),
-        bench=benchmark(settings.BENCHMARK),
-    )
+    panel("learn", "learn.js", words.LEARN, **props(recorded_runs(studio.traces)))

@@ -39,16 +39,17 @@ def test_the_page_names_only_files_that_are_there(site: Path) -> None:
             f"[{script.removeprefix('propdFile(').removesuffix(');' + chr(10))}]"
         )
         assert address == name and json.loads(text)
-    props = data["places"]["runs"]["props"]
+    (runs,) = data["places"]["runs"]
+    props = runs["props"]
     linked = [
         *props["results"].values(),
         *(f for one in props["files"].values() for f in one.values()),
     ]
     assert linked and all((site / name).is_file() for name in linked)
     assert props["opens"] is False
-    for place in data["places"].values():
-        assert set(place["answers"].values()) <= set(data["files"])
-        assert (site / place["props"]["plotly"]).is_file()
+    for panel in (panel for panels in data["places"].values() for panel in panels):
+        assert set(panel["answers"].values()) <= set(data["files"])
+        assert (site / panel["props"]["plotly"]).is_file()
 
 
 def test_no_file_is_too_large_for_a_free_host(site: Path) -> None:
