@@ -66,13 +66,13 @@ def test_nothing_the_walkthrough_says_is_markup() -> None:
 
 def test_tables_say_how_they_were_measured() -> None:
     shipped = tables(settings.LEARN)
-    assert set(shipped) == {"recall", "costs-1", "costs-4", "costs-16"}
+    assert set(shipped) == {"recall", "costs-1", "costs-1-int4", "costs-4", "costs-16"}
     for name in shipped:
         about = json.loads((settings.LEARN / f"{name}.json").read_text())["about"]
         assert {"model", "dtype", "device", "threads", "recorded", "versions"} <= set(about)
         if name.startswith("costs"):
             load_costs(settings.LEARN / f"{name}.json")
-            assert about["weight_bytes"] > 0 and name == f"costs-{about['rows']}"
+            assert about["pass_bytes"] > 0 and name.split("-")[1] == str(about["rows"])
 
 
 def test_recorded_batches_can_be_read_and_are_small() -> None:
