@@ -16,7 +16,7 @@ from typing import Any
 
 import propd
 from app import settings
-from propd.benchmark.prompts import PROMPTS
+from app.strings.compare import BATCH_PROMPTS
 from propd.core import DecodingConfig
 from propd.planning.cost_file import load_costs
 from propd.recording import header_for
@@ -43,17 +43,6 @@ BATCHES = {f"batch-{rows}": rows for rows in (1, 4, 16)}
 BATCH_TOKENS = 16
 BATCH_NUMBERS = {"dtype": "float32", "weights": "dense"}
 """Weights of 4 bits are for few tokens in a pass."""
-MORE_PROMPTS = (
-    "Name three animals that live in the desert, and why they can.",
-    "What is a leap year?",
-    "Write four lines about the first snow.",
-    "How do you make a cup of tea?",
-    "Explain what a prime number is.",
-    "Why do leaves turn red in autumn?",
-    "Give me three names for a small bakery.",
-    "What does a compass do?",
-)
-"""With the prompts of the benchmark, enough for the largest batch."""
 
 
 def machine(engine: Any) -> str:
@@ -94,7 +83,7 @@ def record(engine: Any, about: dict[str, Any], prompt: str, method: str, tokens:
 
 def record_batch(engine: Any, about: dict[str, Any], rows: int, costs: Path) -> Trace:
     """Prompts that are answered together; the method decides by recorded costs."""
-    prompts = (*PROMPTS, *MORE_PROMPTS)[:rows]
+    prompts = BATCH_PROMPTS.splitlines()[:rows]
     config = DecodingConfig(
         method=settings.METHOD, max_new_tokens=BATCH_TOKENS, cost_table=load_costs(costs)
     )

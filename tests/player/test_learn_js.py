@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from app import settings
+from app.recorded import recorded_runs
 from app.strings.learn import CHAPTERS, LEARN
 from app.tabs.learn import benchmark
-from app.tabs.watch import recorded_runs
 
 NODE = shutil.which("node")
 pytestmark = pytest.mark.skipif(NODE is None, reason="node is not installed")
@@ -66,7 +66,7 @@ def given() -> dict[str, Any]:
         "batches": [
             {"rows": n, "run": read(settings.LEARN / f"batch-{n}.json")} for n in (1, 4, 16)
         ],
-        "bench": benchmark(settings.BENCHMARK),
+        "bench": benchmark(settings.DOCS),
     }
 
 
