@@ -2,7 +2,8 @@
 
 Runs the real engine and writes `assets/traces/`, and for the chapter on batches `assets/learn/`; to
 be repeated when the heads improve. The sizes of the batches follow the costs recorded there
-(`python -m propd costs --rows 16 --out assets/learn/costs-16.json`), not the clock of that moment.
+(`python -m propd costs --rows 16 --dtype float32 --weights dense --sweeps 4 --out
+assets/learn/costs-16.json`, and for 1 and 4 rows), not the clock of that moment.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any
 
 import propd
 from app import settings
-from propd.benchmark.prompts import PROMPTS
+from app.strings.compare import BATCH_PROMPTS
 from propd.core import DecodingConfig
 from propd.planning.cost_file import load_costs
 from propd.recording import header_for
@@ -40,17 +41,8 @@ RUNS = {
 BATCHES = {f"batch-{rows}": rows for rows in (1, 4, 16)}
 """File name to the prompts that are answered together."""
 BATCH_TOKENS = 16
-MORE_PROMPTS = (
-    "Name three animals that live in the desert, and why they can.",
-    "What is a leap year?",
-    "Write four lines about the first snow.",
-    "How do you make a cup of tea?",
-    "Explain what a prime number is.",
-    "Why do leaves turn red in autumn?",
-    "Give me three names for a small bakery.",
-    "What does a compass do?",
-)
-"""With the prompts of the benchmark, enough for the largest batch."""
+BATCH_NUMBERS = {"dtype": "float32", "weights": "dense"}
+"""Weights of 4 bits are for few tokens in a pass."""
 
 
 def machine(engine: Any) -> str:
@@ -91,7 +83,7 @@ def record(engine: Any, about: dict[str, Any], prompt: str, method: str, tokens:
 
 def record_batch(engine: Any, about: dict[str, Any], rows: int, costs: Path) -> Trace:
     """Prompts that are answered together; the method decides by recorded costs."""
-    prompts = (*PROMPTS, *MORE_PROMPTS)[:rows]
+    prompts = BATCH_PROMPTS.splitlines()[:rows]
     config = DecodingConfig(
         method=settings.METHOD, max_new_tokens=BATCH_TOKENS, cost_table=load_costs(costs)
     )
@@ -99,26 +91,35 @@ def record_batch(engine: Any, about: dict[str, Any], rows: int, costs: Path) -> 
     return Trace(header_for(about, "\n".join(prompts), config), events)
 
 
+def loaded(**kept: str) -> tuple[Any, dict[str, Any]]:
+    """An engine and what a header says of it; asked before the first run, which is work too."""
+    engine = propd.load(settings.MODEL, report=print, **kept)
+    return engine, {**engine.describe(), "machine": machine(engine)}
+
+
+def write(trace: Trace, path: Path) -> None:
+    """Save a run and say what it became."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save(trace, path)
+    stats = trace.stats
+    print(
+        f"{path.name}: {path.stat().st_size / 1000:.0f} kB, {stats.new_tokens} tokens, "
+        f"{stats.tokens_per_pass:.2f} per pass, {stats.tokens_per_second:.1f} tokens/s"
+    )
+
+
 def main(names: list[str], traces: Path = settings.TRACES, learn: Path = settings.LEARN) -> None:
     """Record the named runs, or all of them."""
-    engine = propd.load(settings.MODEL, report=print)
-    # Asked before the first run, which is work too.
-    about = {**engine.describe(), "machine": machine(engine)}
-    for name in names or (*RUNS, *BATCHES):
-        rows = BATCHES.get(name)
-        folder = learn if rows else traces
-        folder.mkdir(parents=True, exist_ok=True)
-        if rows:
-            trace = record_batch(engine, about, rows, learn / f"costs-{rows}.json")
-        else:
-            trace = record(engine, about, *RUNS[name])
-        path = folder / f"{name}.json"
-        save(trace, path)
-        stats = trace.stats
-        print(
-            f"{path.name}: {path.stat().st_size / 1000:.0f} kB, {stats.new_tokens} tokens, "
-            f"{stats.tokens_per_pass:.2f} per pass, {stats.tokens_per_second:.1f} tokens/s"
-        )
+    asked = names or [*RUNS, *BATCHES]
+    if runs := [name for name in asked if name not in BATCHES]:
+        engine, about = loaded()
+        for name in runs:
+            write(record(engine, about, *RUNS[name]), traces / f"{name}.json")
+    if batches := [name for name in asked if name in BATCHES]:
+        engine, about = loaded(**BATCH_NUMBERS)
+        for name in batches:
+            costs = learn / f"costs-{BATCHES[name]}.json"
+            write(record_batch(engine, about, BATCHES[name], costs), learn / f"{name}.json")
 
 
 if __name__ == "__main__":

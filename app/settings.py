@@ -17,7 +17,6 @@ TRACES = ROOT / "assets" / "traces"
 DOCS = ROOT / "docs"
 LAB = ROOT / "assets" / "lab"
 LEARN = ROOT / "assets" / "learn"
-BENCHMARK = ROOT / "docs" / "benchmark.json"
 COMPARISONS = ROOT / "assets" / "comparisons"
 BATCHES = ROOT / "assets" / "batches"
 

@@ -142,7 +142,7 @@ def costs(options: argparse.Namespace) -> int:
     about = {
         "rows": options.rows,
         "sweeps": options.sweeps,
-        "weight_bytes": engine.backbone.weight_bytes,
+        "pass_bytes": engine.backbone.pass_bytes,
         "recorded": date.today().isoformat(),
     }
     save_costs(table, options.out, {**engine.describe(), **about})

@@ -34,7 +34,7 @@ export class Learn {
     ]);
     this.given = {
       runs: runs.filter(({ events }) => events), recall: tables.recall, bench: this.bench,
-      costs: { 1: tables["costs-1"], 4: tables["costs-4"], 16: tables["costs-16"] },
+      costs: { 1: tables["costs-1"], 4: tables["costs-4"], 16: tables["costs-16"], int4: tables["costs-1-int4"] },
       batches: Object.entries(batches).map(([rows, run]) => ({ rows: Number(rows), run })),
     };
     this.render(true);
@@ -57,7 +57,7 @@ export class Learn {
   go(place) {
     const other = place.chapter !== this.at.chapter, moved = other || place.step !== this.at.step;
     this.at = place;
-    this.render(moved, other);
+    this.render(moved);
     if (other) this.parts.title.focus({ preventScroll: true });
   }
 
@@ -130,10 +130,11 @@ export class Learn {
   show(fresh = false) {
     const { picture: box } = this.parts, lesson = this.lesson();
     if (!lesson || !box.clientWidth) return;
-    const made = this.picture?.id !== this.id || !box.firstChild;
+    const made = this.drawn !== this.id || !box.firstChild;
     if (made) {
       this.picture?.close?.();
-      this.picture = { ...CHAPTERS[this.at.chapter].picture(lesson, this.words), id: this.id };
+      this.picture = CHAPTERS[this.at.chapter].picture(lesson, this.words);
+      this.drawn = this.id;
       box.replaceChildren(this.picture.element);
     }
     this.picture.show(this.stepName, this.stepName === "ask" && this.answers.has(this.id), fresh || made);

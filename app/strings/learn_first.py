@@ -34,7 +34,8 @@ SLOW = {
                 "takes only {times} times as long as a pass over one, and a pass over {many} "
                 "takes {many_times} times as long.",
                 "Move the slider. The upper lane runs a pass for each token, the lower one sends "
-                "all of them through one pass.",
+                "all of them through one pass. With weights of 4 bits there is less to fetch: "
+                "one token gets faster, and further ones cost more beside it.",
                 "There is one problem: the next tokens are not known yet. Unless we guess them.",
             ],
         },
@@ -42,8 +43,8 @@ SLOW = {
     "ask": {
         "question": "A pass over 1 token takes {one} ms. How long does a pass over {asked} take?",
         "choices": [
-            "Less than twice as long",
-            "About four times as long",
+            "{times} times as long",
+            "{between} times as long",
             "{asked} times as long",
         ],
         "reveal": (

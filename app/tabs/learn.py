@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,41 +9,27 @@ from typing import Any
 import gradio as gr
 
 from app import settings
+from app.benchmarks import shipped
 from app.panel import panel, url
 from app.recorded import recorded_runs
 from app.strings import learn as words
 from app.studio import Studio
-from propd.benchmark.results import read_results
-from propd.errors import InvalidRequest
 from propd.methods import METHODS
 
 Address = Callable[[Path], str]
-log = logging.getLogger(__name__)
 COMPARED = ("autoregressive", "bpd", "medusa", "propd-paper", "propd-unpruned", "propd")
 """Methods of the benchmark that are shown, in this order."""
 
 
-def benchmark(path: Path) -> dict[str, Any] | None:
+def benchmark(folder: Path) -> dict[str, Any] | None:
     """The totals of the last benchmark at batch 1, and how it was run; None if there is none."""
-    try:
-        results = read_results(path)
-    except InvalidRequest as error:
-        log.warning("Learn shows no benchmark: %s", error)
+    last = next((one for one in shipped(folder) if one["name"] == "benchmark"), None)
+    if last is None:
         return None
-    found = {total.name: total for total in results.totals if total.batch == 1}
-    rows = [
-        {
-            "label": METHODS[name].label,
-            "ratio": found[name].ratio,
-            "per_pass": found[name].tokens_per_pass,
-            "identical": found[name].identical,
-            "prompts": found[name].prompts,
-        }
-        for name in COMPARED
-        if name in found
-    ]
-    about = {name: results.about.get(name, "") for name in ("model", "dtype", "machine", "prompts")}
-    return {**about, "command": f"propd {results.about.get('command', 'bench')}", "rows": rows}
+    found = {total["name"]: total for total in last["totals"] if total["batch"] == 1}
+    rows = [{"label": METHODS[name].label, **found[name]} for name in COMPARED if name in found]
+    about = {name: last["about"].get(name, "") for name in ("model", "dtype", "machine", "prompts")}
+    return {**about, "command": f"propd {last['about'].get('command', 'bench')}", "rows": rows}
 
 
 def tables(folder: Path, address: Address = url) -> dict[str, str]:
@@ -65,7 +50,7 @@ def props(traces: list[dict[str, Any]], address: Address = url) -> dict[str, Any
         "traces": traces,
         "tables": tables(settings.LEARN, address),
         "batches": batches(settings.LEARN, address),
-        "bench": benchmark(settings.BENCHMARK),
+        "bench": benchmark(settings.DOCS),
     }
 
 

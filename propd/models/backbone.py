@@ -119,16 +119,6 @@ class Backbone:
         )
         return sum(products) + self.lm_head.nbytes
 
-    @property
-    def weight_bytes(self) -> int:
-        """What a pass has to read of the products: the layers' and the LM head's weights."""
-        layers = [
-            part.out_features * part.in_features
-            for layer in self.layers
-            for part in (layer.qkv, layer.output, layer.gate_up, layer.down)
-        ]
-        return (sum(layers) + self.lm_head_weight.numel()) * self.embedding.element_size()
-
     def new_cache(self, batch: int, capacity: int) -> KVCache:
         """An empty cache of this model's shape."""
         size = (self.layer_count, batch, self.kv_heads, capacity, self.head_size)

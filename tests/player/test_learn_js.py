@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from app import settings
+from app.recorded import recorded_runs
 from app.strings.learn import CHAPTERS, LEARN
 from app.tabs.learn import benchmark
-from app.tabs.watch import recorded_runs
 
 NODE = shutil.which("node")
 pytestmark = pytest.mark.skipif(NODE is None, reason="node is not installed")
@@ -50,6 +50,11 @@ def read(path: Any) -> Any:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
+def costs() -> dict[str, Any]:
+    names = {"1": "costs-1", "4": "costs-4", "16": "costs-16", "int4": "costs-1-int4"}
+    return {key: read(settings.LEARN / f"{name}.json") for key, name in names.items()}
+
+
 @pytest.fixture(scope="module")
 def given() -> dict[str, Any]:
     """What the page hands to the chapters: all that is shipped."""
@@ -57,11 +62,11 @@ def given() -> dict[str, Any]:
     return {
         "runs": [{**one, **read(settings.TRACES / f"{one['name']}.json")} for one in traces],
         "recall": read(settings.LEARN / "recall.json"),
-        "costs": {str(n): read(settings.LEARN / f"costs-{n}.json") for n in (1, 4, 16)},
+        "costs": costs(),
         "batches": [
             {"rows": n, "run": read(settings.LEARN / f"batch-{n}.json")} for n in (1, 4, 16)
         ],
-        "bench": benchmark(settings.BENCHMARK),
+        "bench": benchmark(settings.DOCS),
     }
 
 
@@ -142,6 +147,24 @@ def test_the_steps_show_what_their_chapters_are_about(given: dict[str, Any]) -> 
     assert told["loss"] == told["bonus"]  # the token that pruning lost is written all the same
     assert told["heads"] >= 3 and told["copied"] >= 2 and told["size"] > 30
     assert 0 < told["toll"]["lost"] < told["toll"]["right"] < told["toll"]["drafted"]
+
+
+def test_what_the_chapters_claim_is_true_of_what_is_shipped(given: dict[str, Any]) -> None:
+    """Numbers come from the data; sentences do not, so new data must not make them wrong."""
+    facts = run(
+        """const told = {};
+        for (const { id, prepare } of C.CHAPTERS) told[id] = prepare(given, words).facts;
+        return told;""",
+        given=given,
+    )
+    assert float(facts["slow"]["times"]) < 2.5  # "nearly the same for one token as for a few"
+    assert int(facts["heads"]["last"][:-1]) < int(facts["heads"]["first"][:-1])
+    assert int(facts["heads"]["draft_ms"]) * 5 < int(facts["heads"]["pass_ms"])
+    assert int(facts["pruning"]["lens"][:-1]) + 10 < int(facts["pruning"]["recall"][:-1])
+    assert int(facts["size"]["dear"]) < int(facts["size"]["best"]) < int(facts["size"]["most"])
+    assert facts["step"]["most"] in ("late layers", "early layers")
+    assert float(facts["batch"]["large_nodes"]) < 0.8 * float(facts["batch"]["small_nodes"])
+    assert float(facts["batch"]["eight_large"]) > float(facts["batch"]["eight_small"])
 
 
 def test_the_recorded_texts_of_one_prompt_are_the_same(given: dict[str, Any]) -> None:

@@ -1,5 +1,6 @@
-// The chapters in their order. A chapter is {id, steps, prepare(given, words), picture(lesson, words)}:
-// `prepare` finds its recorded step and is pure; `picture` draws it and is told which step is open.
+// The chapters in their order. A chapter is {id, steps, prepare(given, words), picture(lesson, words)}.
+// `prepare` finds its recorded step and is pure: a lesson {facts, choices, right, ...}, or null. `picture`
+// makes {element, show(step, answered, fresh), close()}; fresh: another step than before.
 import { attention } from "./chapters/attention.js";
 import { batch } from "./chapters/batch.js";
 import { heads } from "./chapters/heads.js";

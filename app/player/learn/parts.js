@@ -136,8 +136,21 @@ export function sourceOf({ run, event }, words) {
   return make("p", { class: "propd-source" }, told, ...link);
 }
 
+/** A chip for each table, of which one is pressed: {element, press(table)}; hidden where there is no choice. */
+export function chipsOf(tables, words, on) {
+  const chips = tables.map(({ name, table }) => make("button", { type: "button", class: "propd-chip", onclick: () => on(table) }, words.weights[name]));
+  const element = make("div", { class: "propd-runs", role: "group", "aria-label": words.weights_choice, hidden: tables.length < 2 }, ...chips);
+  return { element, press: (table) => chips.forEach((chip, i) => chip.setAttribute("aria-pressed", String(tables[i].table === table))) };
+}
+
+/** The command that measured a table of costs. */
+export function costsCommand({ about }) {
+  const kept = about.weights === "int4" ? "" : ` --dtype ${about.dtype} --weights dense`;
+  return `propd costs --rows ${about.rows} --sweeps ${about.sweeps}${kept}`;
+}
+
 /** How a table was measured. */
 export function sourceOfTable(about, command, words) {
   return make("p", { class: "propd-source" },
-    say(words.source_table, { model: about.model, dtype: about.dtype, device: about.device, threads: countOf(words.threads, about.threads), date: about.recorded }), " ", make("code", {}, command));
+    say(words.source_table, { model: about.model, dtype: about.weights === "int4" ? words.weights.int4 : about.dtype, device: about.device, threads: countOf(words.threads, about.threads), clock: about.clock ? `, ${about.clock}` : "", date: about.recorded }), " ", make("code", {}, command));
 }

@@ -79,46 +79,42 @@ class Mask {
   }
 }
 
-function picture(lesson, words) {
-  const { found, planned, asked } = lesson;
-  const told = make("p", { class: "propd-told", "aria-live": "polite" });
-  let step = "line", answered = false, looked = null;
-  const point = (i) => { looked = i; draw(); };
-  const tree = new TreePicture(words, { card: false, fates: "rdp", point });
-  const mask = new Mask(planned, words, point);
-  const compact = make("button", { type: "button", class: "propd-chip", "aria-pressed": "false", onclick: () => {
-    compact.setAttribute("aria-pressed", String(compact.getAttribute("aria-pressed") !== "true"));
-    draw();
-  } }, words.mask_compact);
-  const line = make("ol", { class: "propd-line" }, ...planned.nodes.parent.map((_, i) => make("li", { "data-node": i }, make("code", {}, name(planned, i)),
-    make("small", {}, say(words.line_position, { depth: planned.nodes.depth[i] })))));
-  const pair = make("div", { class: "propd-pair" }, tree.element, mask.element);
-  const element = make("div", { class: "propd-lesson" }, make("h3", {}, words.mask_title), line, pair, make("div", { class: "propd-row" }, compact), told, sourceOf(found, words));
-
-  function draw() {
-    const cut = step === "cut", pressed = cut && compact.getAttribute("aria-pressed") === "true";
-    const gone = new Set(cut ? planned.nodes.parent.map((_, i) => i).filter((i) => found.event.nodes.fate[i] === "p") : []);
-    const secret = step === "ask" && !answered ? asked : null;
-    const row = step === "ask" ? asked : looked;
-    const path = row === null || secret !== null ? [] : [0, ...pathTo(planned, row)];
-    const shown = planned.nodes.parent.map((_, i) => !(pressed && gone.has(i)));
-    tree.draw(cut ? eventAt(found.event, "prune") : planned, { phase: cut ? "prune" : "grow", marked: path, selected: row ?? undefined, shown });
-    mask.draw({ row, gone, blank: secret, compact: pressed });
-    for (const item of line.children) item.classList.toggle("sees", path.includes(Number(item.dataset.node)));
-    told.textContent = row === null || secret !== null ? words.mask_hint : mask.label(row);
+class AttentionPicture {
+  constructor(lesson, words) {
+    Object.assign(this, { lesson, words, step: "line", answered: false, looked: null, closed: false });
+    const { planned } = lesson, point = (i) => { this.looked = i; this.draw(); };
+    this.told = make("p", { class: "propd-told", "aria-live": "polite" });
+    this.tree = new TreePicture(words, { card: false, fates: "rdp", point });
+    this.mask = new Mask(planned, words, point);
+    this.close_ = make("button", { type: "button", class: "propd-chip", onclick: () => { this.closed = !this.closed; this.draw(); } }, words.mask_compact);
+    this.line = make("ol", { class: "propd-line" }, ...planned.nodes.parent.map((_, i) => make("li", { "data-node": i }, make("code", {}, name(planned, i)),
+      make("small", {}, say(words.line_position, { depth: planned.nodes.depth[i] })))));
+    this.element = make("div", { class: "propd-lesson" }, make("h3", {}, words.mask_title), this.line,
+      make("div", { class: "propd-pair" }, this.tree.element, this.mask.element), make("div", { class: "propd-row" }, this.close_), this.told, sourceOf(lesson.found, words));
   }
 
-  return {
-    element,
-    show(name_, answered_, fresh) {
-      if (fresh) looked = null;
-      [step, answered] = [name_, answered_];
-      line.hidden = step !== "line";
-      mask.element.hidden = step === "line";
-      compact.hidden = step !== "cut";
-      draw();
-    },
-  };
+  draw() {
+    const { step, lesson, words } = this, { found, planned, asked } = lesson;
+    const cut = step === "cut", compact = cut && this.closed;
+    const gone = new Set(cut ? planned.nodes.parent.map((_, i) => i).filter((i) => found.event.nodes.fate[i] === "p") : []);
+    const blank = step === "ask" && !this.answered ? asked : null, row = step === "ask" ? asked : this.looked;
+    const path = row === null || blank !== null ? [] : [0, ...pathTo(planned, row)];
+    const shown = planned.nodes.parent.map((_, i) => !(compact && gone.has(i)));
+    this.tree.draw(cut ? eventAt(found.event, "prune") : planned, { phase: cut ? "prune" : "grow", marked: path, selected: row ?? undefined, shown });
+    this.mask.draw({ row, gone, blank, compact });
+    this.close_.setAttribute("aria-pressed", String(this.closed));
+    for (const item of this.line.children) item.classList.toggle("sees", path.includes(Number(item.dataset.node)));
+    this.told.textContent = path.length ? this.mask.label(row) : words.mask_hint;
+  }
+
+  show(step, answered, fresh) {
+    if (fresh) Object.assign(this, { looked: null, closed: false });
+    Object.assign(this, { step, answered });
+    this.line.hidden = step !== "line";
+    this.mask.element.hidden = step === "line";
+    this.close_.hidden = step !== "cut";
+    this.draw();
+  }
 }
 
-export const attention = { id: "attention", steps: ["line", "ask", "mask", "cut"], prepare, picture };
+export const attention = { id: "attention", steps: ["line", "ask", "mask", "cut"], prepare, picture: (lesson, words) => new AttentionPicture(lesson, words) };

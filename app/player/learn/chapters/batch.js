@@ -5,7 +5,7 @@ import { treeFigure } from "../../figures.js";
 import { drawTree } from "../../svg.js";
 import { counts, say } from "../../words.js";
 import { batchFigure } from "../figures.js";
-import { badge, Chart, countOf, metric, sourceOfTable, TreePicture } from "../parts.js";
+import { badge, Chart, costsCommand, countOf, metric, sourceOfTable, TreePicture } from "../parts.js";
 import { stepTime } from "../tables.js";
 
 const NARROWEST = 280; // of a small tree's own pixels that its box shows
@@ -61,48 +61,55 @@ function drawThumbnails(events, words, boxes) {
   });
 }
 
-function picture(lesson, words) {
-  const { told } = lesson;
-  let step = "one", answered = false, chosen = told[0].rows;
-  const heading = make("h3", {});
-  const chips = make("div", { class: "propd-runs", role: "group", "aria-label": words.batch_choice }, ...told.map(({ rows }) =>
-    make("button", { type: "button", class: "propd-chip", "data-rows": rows, onclick: () => { chosen = rows; draw(); } }, countOf(words.batch_texts, rows))));
-  const grid = make("div", { class: "propd-thumbs" }), metrics = make("dl", { class: "propd-metrics" });
-  const tree = new TreePicture(words, { card: false, fates: "raxpb" });
-  const chart = new Chart(words.batch_chart, 240);
-  const chartBox = make("div", {}, make("h4", {}, words.batch_chart, " ", badge(words, "measured")), chart.element);
-  const last = told.at(-1);
-  const element = make("div", { class: "propd-lesson" }, heading, chips, metrics, tree.element, grid, chartBox,
-    make("p", { class: "propd-source" }, say(words.batch_source, { prompts: last.rows, method: last.run.header.method, machine: last.run.header.machine, date: last.run.header.recorded })),
-    sourceOfTable(lesson.about, `propd costs --rows ${last.rows} --sweeps ${lesson.about.sweeps}`, words));
-
-  function draw() {
-    const one = told.find(({ rows }) => rows === chosen);
-    heading.textContent = countOf(words.batch_titles, one.rows);
-    for (const chip of chips.children) chip.setAttribute("aria-pressed", String(Number(chip.dataset.rows) === chosen));
-    const nodes = one.events.reduce((sum, event) => sum + counts(event).drafted, 0);
-    metrics.replaceChildren(metric(one.means.nodes.toFixed(1), words.nodes_each), metric(String(nodes + one.rows), words.tokens_in_pass), metric(one.means.tokens.toFixed(2), words.tokens_per_pass_each));
-    grid.dataset.rows = String(one.rows);
-    tree.element.hidden = one.rows > 1;
-    grid.hidden = one.rows === 1;
-    if (one.rows === 1) tree.draw(one.events[0], {});
-    grid.replaceChildren(...one.events.map((event) => make("div", { class: "propd-thumb", role: "img", "aria-label": say(words.thumb_label, { row: (event.row || 0) + 1, ...counts(event) }) }, make("div", {}))));
-    if (one.rows > 1) drawThumbnails(one.events, words, [...grid.children]);
-    chart.draw((options) => batchFigure(told, chosen, options), words);
+class BatchPicture {
+  constructor(lesson, words) {
+    const { told } = lesson, last = told.at(-1);
+    Object.assign(this, { lesson, words, step: "one", answered: false, chosen: told[0].rows });
+    const chip = ({ rows }) => make("button", { type: "button", class: "propd-chip", "data-rows": rows, onclick: () => { this.chosen = rows; this.draw(); } }, countOf(words.batch_texts, rows));
+    this.heading = make("h3", {});
+    this.chips = make("div", { class: "propd-runs", role: "group", "aria-label": words.batch_choice }, ...told.map(chip));
+    this.metrics = make("dl", { class: "propd-metrics" });
+    this.tree = new TreePicture(words, { card: false, fates: "raxpb" });
+    this.grid = make("div", { class: "propd-thumbs" });
+    this.chart = new Chart(words.batch_chart, 240);
+    this.chartBox = make("div", {}, make("h4", {}, words.batch_chart, " ", badge(words, "measured")), this.chart.element);
+    const { method, machine, recorded } = last.run.header;
+    this.element = make("div", { class: "propd-lesson" }, this.heading, this.chips, this.metrics, this.tree.element, this.grid, this.chartBox,
+      make("p", { class: "propd-source" }, say(words.batch_source, { prompts: last.rows, method, machine, date: recorded })),
+      sourceOfTable(lesson.about, costsCommand(lesson), words));
   }
 
-  return {
-    element,
-    show(name, answered_, fresh) {
-      if (fresh) chosen = name === "many" ? last.rows : told[0].rows;
-      if (name === "ask" && answered_ && !answered) chosen = last.rows;
-      [step, answered] = [name, answered_];
-      const open = step === "many" || (step === "ask" && answered);
-      chips.hidden = !open;
-      chartBox.hidden = !open;
-      draw();
-    },
-  };
+  draw() {
+    const { words, chosen, lesson: { told } } = this, one = told.find(({ rows }) => rows === chosen);
+    this.heading.textContent = countOf(words.batch_titles, chosen);
+    for (const chip of this.chips.children) chip.setAttribute("aria-pressed", String(Number(chip.dataset.rows) === chosen));
+    const nodes = one.events.reduce((sum, event) => sum + counts(event).drafted, 0);
+    this.metrics.replaceChildren(metric(one.means.nodes.toFixed(1), words.nodes_each), metric(String(nodes + chosen), words.tokens_in_pass),
+      metric(one.means.tokens.toFixed(2), words.tokens_per_pass_each));
+    this.drawTrees(one);
+    this.chart.draw((options) => batchFigure(told, chosen, options), words);
+  }
+
+  /** One tree with its words, or many small ones. */
+  drawTrees({ events, rows }) {
+    const { words, tree, grid } = this;
+    tree.element.hidden = rows > 1;
+    grid.hidden = rows === 1;
+    grid.dataset.rows = String(rows);
+    if (rows === 1) return tree.draw(events[0], {});
+    const box = (event) => make("div", { class: "propd-thumb", role: "img", "aria-label": say(words.thumb_label, { row: (event.row || 0) + 1, ...counts(event) }) }, make("div", {}));
+    grid.replaceChildren(...events.map(box));
+    drawThumbnails(events, words, [...grid.children]);
+  }
+
+  show(step, answered, fresh) {
+    const { told } = this.lesson, large = told.at(-1).rows;
+    if (fresh) this.chosen = step === "many" || answered ? large : told[0].rows;
+    if (answered && !this.answered) this.chosen = large;
+    Object.assign(this, { step, answered });
+    this.chips.hidden = this.chartBox.hidden = !(step === "many" || answered);
+    this.draw();
+  }
 }
 
-export const batch = { id: "batch", steps: ["one", "ask", "many"], prepare, picture };
+export const batch = { id: "batch", steps: ["one", "ask", "many"], prepare, picture: (lesson, words) => new BatchPicture(lesson, words) };

@@ -21,7 +21,7 @@ function prepare({ runs }) {
     copied: text.nodes.length, words: visible(text.place.guessed.trim()),
   };
   const choices = lists[0].slice(0, ASKED).map(({ text: word }) => visible(word));
-  return { found, text, lists, came, accuracy, facts, choices, right, sources: { lists: found, ask: found, further: found, text } };
+  return { found, text, lists, came, accuracy, facts, choices, right };
 }
 
 const percent = (share) => `${Math.round(100 * share)}%`;
@@ -60,28 +60,38 @@ function textBox({ place }, words) {
   return [box, make("ul", { class: "propd-legend" }, key("known", words.copied_known), key("copied", words.copied_then), key("copied new", words.copied_now))];
 }
 
-function picture(lesson, words) {
-  const heading = make("h3", {}), stage = make("div", { class: "propd-stack" }), under = make("div", {});
-  const element = make("div", { class: "propd-lesson" }, heading, stage, under);
-  const root = make("p", { class: "propd-context" });
-  const { run, event } = lesson.found;
-  const before = run.events.filter(({ index }) => index < event.index).map(({ text }) => text).join("");
-  root.append(make("span", {}, say(words.prompt_is, { prompt: run.header.prompt })), " ", make("span", {}, tail(before.slice(0, -event.nodes.text[0].length), 160)), make("b", {}, lesson.facts.root));
-  const most = Math.max(...lesson.lists.flat().map(({ p }) => p));
-  const lists = (told) => make("div", { class: "propd-heads" }, ...lesson.lists.map((list, d) => column(list, d, lesson.came[d], most, told, words)));
-  return {
-    element,
-    show(step, answered) {
-      const told = answered || step === "further";
-      heading.replaceChildren(words.heads_titles[step], ...(step === "further" ? [" ", badge(words, "measured")] : []));
-      if (step === "text") stage.replaceChildren(...textBox(lesson.text, words));
-      else if (step === "further") stage.replaceChildren(accuracyRows(lesson.accuracy, words), make("p", { class: "propd-told" }, words.accuracy_key), root, lists(true));
-      else stage.replaceChildren(root, lists(told));
-      under.replaceChildren(sourceOf(lesson.sources[step], words));
-      const box = stage.querySelector(".propd-copied");
-      if (box) box.scrollTop = box.scrollHeight;
-    },
-  };
+class HeadsPicture {
+  constructor(lesson, words) {
+    Object.assign(this, { lesson, words, most: Math.max(...lesson.lists.flat().map(({ p }) => p)) });
+    this.heading = make("h3", {});
+    this.stage = make("div", { class: "propd-stack" });
+    this.under = make("div", {});
+    this.element = make("div", { class: "propd-lesson" }, this.heading, this.stage, this.under);
+  }
+
+  /** The text up to the root. */
+  context() {
+    const { run, event } = this.lesson.found;
+    const before = run.events.filter(({ index }) => index < event.index).map(({ text }) => text).join("");
+    return make("p", { class: "propd-context" }, make("span", {}, say(this.words.prompt_is, { prompt: run.header.prompt })), " ",
+      make("span", {}, tail(before.slice(0, -event.nodes.text[0].length), 160)), make("b", {}, this.lesson.facts.root));
+  }
+
+  lists(told) {
+    const { lesson, words, most } = this;
+    return make("div", { class: "propd-heads" }, ...lesson.lists.map((list, d) => column(list, d, lesson.came[d], most, told, words)));
+  }
+
+  show(step, answered) {
+    const { lesson, words, stage } = this;
+    this.heading.replaceChildren(words.heads_titles[step], ...(step === "further" ? [" ", badge(words, "measured")] : []));
+    if (step === "text") stage.replaceChildren(...textBox(lesson.text, words));
+    else if (step === "further") stage.replaceChildren(accuracyRows(lesson.accuracy, words), make("p", { class: "propd-told" }, words.accuracy_key), this.context(), this.lists(true));
+    else stage.replaceChildren(this.context(), this.lists(answered));
+    this.under.replaceChildren(sourceOf(step === "text" ? lesson.text : lesson.found, words));
+    const box = stage.querySelector(".propd-copied");
+    if (box) box.scrollTop = box.scrollHeight;
+  }
 }
 
-export const heads = { id: "heads", steps: ["lists", "ask", "further", "text"], prepare, picture };
+export const heads = { id: "heads", steps: ["lists", "ask", "further", "text"], prepare, picture: (lesson, words) => new HeadsPicture(lesson, words) };

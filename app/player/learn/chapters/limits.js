@@ -1,10 +1,9 @@
 // Limits and honesty: lossless, promised and measured, what the paper reports and what was measured.
 import { make } from "../../dom.js";
-import { say } from "../../words.js";
+import { nodeAt, say, visible } from "../../words.js";
 import { promiseFigure } from "../figures.js";
 import { badge, Chart } from "../parts.js";
 import { lost, promises, sameText, stepOfLoss } from "../pick.js";
-import { nodeAt, visible } from "../../words.js";
 
 function prepare({ runs, bench }) {
   const same = sameText(runs), told = promises(runs), wrong = stepOfLoss(runs);
@@ -12,7 +11,7 @@ function prepare({ runs, bench }) {
   const mean = (name) => (told.reduce((sum, one) => sum + one[name] * one.steps, 0) / told.reduce((sum, one) => sum + one.steps, 0)).toFixed(2);
   const facts = {
     same: same.same, loss: visible(nodeAt(wrong.event, lost(wrong.event)).text), promised: mean("length"), got: mean("got"),
-    promised_ms: Math.round(mean("ms")), took: Math.round(mean("took")), bench_machine: bench?.machine || "", bench_prompts: bench?.prompts || "",
+    promised_ms: Math.round(mean("ms")), took: Math.round(mean("took")),
   };
   return { same, told: told.map((one) => ({ ...one, label: (one.run.label || one.run.name).split(" · ")[0] })), bench, facts, choices: 3, right: 2 };
 }
@@ -22,6 +21,8 @@ function textOf(title, text, same) {
   return make("div", {}, make("h4", {}, title), make("div", { class: "propd-same", tabindex: 0, role: "region", "aria-label": title }, make("span", { class: "both" }, text.slice(0, same)), make("span", {}, text.slice(same))));
 }
 
+const list = (items) => make("ul", { class: "propd-list" }, ...items.map((item) => make("li", {}, item)));
+
 function benchTable(bench, words) {
   const cell = (tag, text) => make(tag, tag === "th" ? { scope: "col" } : {}, text);
   const rows = bench.rows.map(({ label, ratio, per_pass, identical, prompts }) => make("tr", {},
@@ -29,28 +30,38 @@ function benchTable(bench, words) {
   return make("div", { class: "propd-table-box", tabindex: 0, role: "region", "aria-label": words.bench_title }, make("table", {}, make("thead", {}, make("tr", {}, ...words.bench_columns.map((name) => cell("th", name)))), make("tbody", {}, ...rows)));
 }
 
-function picture(lesson, words) {
-  const { same, told, bench, facts } = lesson;
-  const heading = make("h3", {});
-  const texts = make("div", {}, make("p", { class: "propd-badge-line" }, make("span", { class: "propd-chip ok" }, say(words.same_badge, facts))),
-    make("div", { class: "propd-pair" }, textOf(same.one.label || same.one.header.method, same.a, same.same), textOf(same.other.label || same.other.header.method, same.b, same.same)));
-  const chart = new Chart(words.promise_chart, 290);
-  const promised = make("div", {}, chart.element, make("p", { class: "propd-told" }, make("span", { class: "propd-key hollow" }), words.estimated, " ", make("span", { class: "propd-key full" }), words.measured));
-  const list = (items) => make("ul", { class: "propd-list" }, ...items.map((item) => make("li", {}, item)));
-  const paper = make("div", { class: "propd-stack" }, make("div", {}, make("h4", {}, words.paper_says), list(words.paper_list)),
-    make("div", {}, make("h4", {}, words.bench_title, " ", badge(words, "measured")), ...(bench ? [benchTable(bench, words), make("p", { class: "propd-source" }, say(words.bench_source, bench))] : [])));
-  const limits = list(words.limits_list);
-  const parts = { same: texts, promised, paper, limits };
-  const element = make("div", { class: "propd-lesson" }, heading, ...Object.values(parts));
-  return {
-    element,
-    show(step, answered) {
-      const open = step === "ask" ? (answered ? "same" : null) : step;
-      for (const [name, part] of Object.entries(parts)) part.hidden = name !== open;
-      heading.replaceChildren(words.limits_titles[open || step]);
-      if (open === "promised") chart.draw((options) => promiseFigure(told, options), words);
-    },
-  };
+class LimitsPicture {
+  constructor(lesson, words) {
+    Object.assign(this, { lesson, words });
+    this.heading = make("h3", {});
+    this.chart = new Chart(words.promise_chart, 290);
+    this.parts = { same: this.texts(), promised: this.promised(), paper: this.paper(), limits: list(words.limits_list) };
+    this.element = make("div", { class: "propd-lesson" }, this.heading, ...Object.values(this.parts));
+  }
+
+  texts() {
+    const { words, lesson: { facts, same: { one, other, a, b, same } } } = this;
+    return make("div", {}, make("p", {}, make("span", { class: "propd-chip ok" }, say(words.same_badge, facts))),
+      make("div", { class: "propd-pair" }, textOf(one.label, a, same), textOf(other.label, b, same)));
+  }
+
+  promised() {
+    const { words } = this;
+    return make("div", {}, this.chart.element, make("p", { class: "propd-told" }, make("span", { class: "propd-key hollow" }), words.estimated, " ", make("span", { class: "propd-key full" }), words.measured));
+  }
+
+  paper() {
+    const { words, lesson: { bench } } = this;
+    const ours = bench ? [make("h4", {}, words.bench_title, " ", badge(words, "measured")), benchTable(bench, words), make("p", { class: "propd-source" }, say(words.bench_source, bench))] : [];
+    return make("div", { class: "propd-stack" }, make("h4", {}, words.paper_says), list(words.paper_list), ...ours);
+  }
+
+  show(step, answered) {
+    const open = step === "ask" ? (answered ? "same" : null) : step;
+    for (const [name, part] of Object.entries(this.parts)) part.hidden = name !== open;
+    this.heading.textContent = this.words.limits_titles[open || step];
+    if (open === "promised") this.chart.draw((options) => promiseFigure(this.lesson.told, options), this.words);
+  }
 }
 
-export const limits = { id: "limits", steps: ["ask", "same", "promised", "paper", "limits"], prepare, picture };
+export const limits = { id: "limits", steps: ["ask", "same", "promised", "paper", "limits"], prepare, picture: (lesson, words) => new LimitsPicture(lesson, words) };

@@ -40,66 +40,80 @@ function lossFacts(wrong) {
   return { loss: name(wrong.event, node), loss_rank: ordinal(wrong.event.nodes.early_rank[node] + 1), loss_parent: name(wrong.event, wrong.event.nodes.parent[node]), loss_k: wrong.event.prune_top_k };
 }
 
-function picture(lesson, words) {
-  const { found, wrong, recall, layer, branches, k } = lesson;
-  const cuts = cutsWith(k);
-  const heading = make("h3", {}), told = make("p", { class: "propd-told", "aria-live": "polite" }), under = make("div", {});
-  const byLayer = new Chart(words.recall_chart, 270), byCut = new Chart(words.cut_chart, 270);
-  const charts = make("div", { class: "propd-pair" }, byLayer.element, byCut.element);
-  const tree = new TreePicture(words, { fates: "raxpb" });
-  const trained = Object.keys(recall.head).sort((a, b) => a - b);
-  const layers = make("div", { class: "propd-runs", role: "group", "aria-label": words.layer_choice }, ...trained.map((one) =>
-    make("button", { type: "button", class: "propd-chip", "data-layer": one, onclick: () => { seen = one; draw(); } }, say(words.layer_chip, { layer: one }))));
-  let seen = layer;
-  let step = "knows", answered = false;
-  const slider = new Slider(words.k_slider, { min: 0, max: cuts.length - 1, value: cuts.indexOf(k), tell: (at) => `k = ${cuts[at]}` }, () => draw());
-  const back = make("button", { type: "button", class: "propd-chip", onclick: () => { slider.value = cuts.indexOf(k); draw(); } }, say(words.k_recorded, { k }));
-  const controls = make("div", { class: "propd-row" }, slider.element, back);
-  const element = make("div", { class: "propd-lesson" }, heading, layers, charts, tree.element, controls, told, under);
-
-  function drawKnows(now) {
-    byLayer.draw((options) => layerFigure(recall, now, seen, options), words);
-    byCut.draw((options) => cutFigure(recall, now, seen, options), words);
-    for (const chip of layers.children) chip.setAttribute("aria-pressed", String(chip.dataset.layer === seen));
-    const head = recall.head[seen];
-    told.textContent = say(words.knows_told, {
-      k: now, layer: seen, right: percent(shareAt(recall.k, head.recall_of_guessed, now)), wrong: percent(1 - shareAt(recall.k, head.wrong_kept, now)),
-    });
+/** What early layers know: two charts, for one of the trained early heads and a k. */
+class Knowledge {
+  constructor({ recall, layer }, words, change) {
+    Object.assign(this, { recall, words, layer });
+    this.byLayer = new Chart(words.recall_chart, 270);
+    this.byCut = new Chart(words.cut_chart, 270);
+    const chip = (one) => make("button", { type: "button", class: "propd-chip", "data-layer": one, onclick: () => { this.layer = one; change(); } }, say(words.layer_chip, { layer: one }));
+    this.chips = make("div", { class: "propd-runs", role: "group", "aria-label": words.layer_choice }, ...Object.keys(recall.head).sort((a, b) => a - b).map(chip));
+    this.element = make("div", { class: "propd-stack" }, this.chips, make("div", { class: "propd-pair" }, this.byLayer.element, this.byCut.element));
   }
 
-  function drawTree(now) {
-    const { event } = step === "lost" ? wrong || found : found;
-    if (step === "ask" && !answered) {
-      tree.draw(eventAt(event, "grow"), { phase: "grow", marked: branches.map(({ node }) => node) });
-      told.textContent = words.branch_hint;
-      return;
-    }
-    const same = now === event.prune_top_k;
-    const [cut, counts] = same ? [event, cutAt(event, now)[1]] : cutAt(event, now);
-    const chosen = step === "lost" && wrong ? lost(event) : branches.find(({ survives }) => !survives)?.node ?? null;
-    tree.draw(cut, { chosen, marked: step === "lost" && wrong ? [chosen] : [] });
-    told.textContent = say(words.cut_told, { ...counts, all: counts.kept + counts.cut, k: now, layer }) + (counts.gone ? " " + say(words.cut_gone, counts) : counts.unknown ? " " + say(words.cut_unknown, counts) : "");
+  /** Draw; returns the sentence about it. */
+  draw(k) {
+    const { recall, words, layer } = this, head = recall.head[layer];
+    for (const chip of this.chips.children) chip.setAttribute("aria-pressed", String(chip.dataset.layer === layer));
+    this.byLayer.draw((options) => layerFigure(recall, k, layer, options), words);
+    this.byCut.draw((options) => cutFigure(recall, k, layer, options), words);
+    return say(words.knows_told, { k, layer, right: percent(shareAt(recall.k, head.recall_of_guessed, k)), wrong: percent(1 - shareAt(recall.k, head.wrong_kept, k)) });
   }
-
-  function draw() {
-    const now = cuts[slider.value], knows = step === "knows";
-    charts.hidden = layers.hidden = !knows;
-    tree.element.hidden = knows;
-    controls.hidden = step === "ask";
-    heading.replaceChildren(words.pruning_titles[step === "ask" && answered ? "cut" : step], ...(knows ? [" ", badge(words, "measured")] : []));
-    if (knows) drawKnows(now);
-    else drawTree(step === "ask" ? k : now);
-    under.replaceChildren(knows ? sourceOfTable(recall.about, "propd accuracy --early", words) : sourceOf(step === "lost" && wrong ? wrong : found, words));
-  }
-
-  return {
-    element,
-    show(name_, answered_, fresh) {
-      [step, answered] = [name_, answered_];
-      if (fresh) slider.value = cuts.indexOf(k);
-      draw();
-    },
-  };
 }
 
-export const pruning = { id: "pruning", steps: ["knows", "ask", "cut", "lost"], prepare, picture };
+class PruningPicture {
+  constructor(lesson, words) {
+    const { k } = lesson, cuts = cutsWith(k);
+    Object.assign(this, { lesson, words, cuts, step: "knows", answered: false });
+    this.heading = make("h3", {});
+    this.told = make("p", { class: "propd-told", "aria-live": "polite" });
+    this.under = make("div", {});
+    this.knowledge = new Knowledge(lesson, words, () => this.draw());
+    this.tree = new TreePicture(words, { fates: "raxpb" });
+    this.slider = new Slider(words.k_slider, { min: 0, max: cuts.length - 1, value: cuts.indexOf(k), tell: (at) => `k = ${cuts[at]}` }, () => this.draw());
+    const back = make("button", { type: "button", class: "propd-chip", onclick: () => { this.slider.value = cuts.indexOf(k); this.draw(); } }, say(words.k_recorded, { k }));
+    this.controls = make("div", { class: "propd-row" }, this.slider.element, back);
+    this.element = make("div", { class: "propd-lesson" }, this.heading, this.knowledge.element, this.tree.element, this.controls, this.told, this.under);
+  }
+
+  /** The recorded step that this part of the chapter is about. */
+  get shown() {
+    return this.step === "lost" && this.lesson.wrong ? this.lesson.wrong : this.lesson.found;
+  }
+
+  /** The tree before anybody knows what survives. */
+  drawQuestion() {
+    const { found, branches } = this.lesson;
+    this.tree.draw(eventAt(found.event, "grow"), { phase: "grow", marked: branches.map(({ node }) => node) });
+    return this.words.branch_hint;
+  }
+
+  /** The tree as a k leaves it; returns the sentence about it. */
+  drawCut(k) {
+    const { words, lesson, shown: { event } } = this;
+    const [cut, counts] = cutAt(event, k), wrong = event === lesson.wrong?.event;
+    const chosen = wrong ? lost(event) : lesson.branches.find(({ survives }) => !survives).node;
+    this.tree.draw(k === event.prune_top_k ? event : cut, { chosen, marked: wrong ? [chosen] : [] });
+    const more = counts.gone ? say(words.cut_gone, counts) : counts.unknown ? say(words.cut_unknown, counts) : "";
+    return `${say(words.cut_told, { ...counts, all: counts.kept + counts.cut, k, layer: lesson.layer })} ${more}`.trim();
+  }
+
+  draw() {
+    const { step, answered, words, lesson } = this, k = step === "ask" ? lesson.k : this.cuts[this.slider.value];
+    const knows = step === "knows", asks = step === "ask" && !answered;
+    this.knowledge.element.hidden = !knows;
+    this.tree.element.hidden = knows;
+    this.controls.hidden = step === "ask";
+    this.heading.replaceChildren(words.pruning_titles[step === "ask" && answered ? "cut" : step], ...(knows ? [" ", badge(words, "measured")] : []));
+    this.told.textContent = knows ? this.knowledge.draw(k) : asks ? this.drawQuestion() : this.drawCut(k);
+    this.under.replaceChildren(knows ? sourceOfTable(lesson.recall.about, "propd accuracy --early", words) : sourceOf(this.shown, words));
+  }
+
+  show(step, answered, fresh) {
+    Object.assign(this, { step, answered });
+    if (fresh) this.slider.value = this.cuts.indexOf(this.lesson.k);
+    this.draw();
+  }
+}
+
+export const pruning = { id: "pruning", steps: ["knows", "ask", "cut", "lost"], prepare, picture: (lesson, words) => new PruningPicture(lesson, words) };

@@ -21,34 +21,33 @@ function prepare({ runs }, words) {
   return { found, facts, choices: ASKED.map((name) => words.phases[name]), right };
 }
 
-function picture(lesson, words) {
-  const { event, run } = lesson.found;
-  const tree = new TreePicture(words, { fates: "raxpb" });
-  const line = make("p", { class: "propd-told strong", "aria-live": "polite" });
-  const times = make("div", { class: "propd-times" });
-  const text = make("p", { class: "propd-context" });
-  const before = run.events.filter(({ index }) => index < event.index).map(({ text: said }) => said).join("");
-  const element = make("div", { class: "propd-lesson" }, text, line, tree.element, times, sourceOf(lesson.found, words));
-
-  /** The text before the step, and from "commit" on what the step adds to it. */
-  function drawText(done) {
-    const added = pieces(event).map(({ text: piece, kind }) => make("span", { class: `propd-piece ${kind}` }, piece));
-    text.replaceChildren(make("span", {}, tail(before, 160)), ...(done ? added : [make("span", { class: "propd-caret" }, words.caret)]));
+class StepPicture {
+  constructor(lesson, words) {
+    const { event, run } = lesson.found;
+    Object.assign(this, { lesson, words, event, before: run.events.filter(({ index }) => index < event.index).map(({ text }) => text).join("") });
+    this.tree = new TreePicture(words, { fates: "raxpb" });
+    this.line = make("p", { class: "propd-told strong", "aria-live": "polite" });
+    this.times = make("div", { class: "propd-times" });
+    this.text = make("p", { class: "propd-context" });
+    this.element = make("div", { class: "propd-lesson" }, this.text, this.line, this.tree.element, this.times, sourceOf(lesson.found, words));
   }
 
-  return {
-    element,
-    show(name, answered) {
-      const asks = name === "ask", phase = asks ? "commit" : name;
-      drawText(phase === "commit");
-      line.textContent = asks ? say(words.took, lesson.facts) : phaseLine(event, phase, words);
-      // Without anybody pointing, the card tells of the token that the phase is about.
-      const told = { grow: 1, prune: event.nodes.fate.indexOf("p"), verify: event.accepted[0], accept: event.accepted.at(-1), commit: event.nodes.fate.length }[phase];
-      tree.draw(event, { phase, chosen: told ?? 0 });
-      times.hidden = !(asks && answered);
-      if (!times.hidden) drawTimes(times, event, words);
-    },
-  };
+  /** The text before the step, and in the end what the step adds to it. */
+  drawText(done) {
+    const added = pieces(this.event).map(({ text, kind }) => make("span", { class: `propd-piece ${kind}` }, text));
+    this.text.replaceChildren(make("span", {}, tail(this.before, 160)), ...(done ? added : [make("span", { class: "propd-caret" }, this.words.caret)]));
+  }
+
+  show(name, answered) {
+    const { event, words, lesson } = this, asks = name === "ask", phase = asks ? "commit" : name;
+    this.drawText(phase === "commit");
+    this.line.textContent = asks ? say(words.took, lesson.facts) : phaseLine(event, phase, words);
+    // Without anybody pointing, the card tells of the token that the phase is about.
+    const about = { grow: 1, prune: event.nodes.fate.indexOf("p"), verify: event.accepted[0], accept: event.accepted.at(-1), commit: event.nodes.fate.length };
+    this.tree.draw(event, { phase, chosen: about[phase] ?? 0 });
+    this.times.hidden = !(asks && answered);
+    if (!this.times.hidden) drawTimes(this.times, event, words);
+  }
 }
 
-export const step = { id: "step", steps: [...PHASES, "ask"], prepare, picture };
+export const step = { id: "step", steps: [...PHASES, "ask"], prepare, picture: (lesson, words) => new StepPicture(lesson, words) };

@@ -39,69 +39,75 @@ function prepare({ runs }) {
   return { found, planned, deep, count, next: next[0], options: order, facts, choices: order.map((i) => `${pathText(event, i)}\n${factors(event, i)}`), right: order.indexOf(next[0]) };
 }
 
-function picture(lesson, words) {
-  const { planned: event, count, deep, options } = lesson;
-  const drafted = event.nodes.fate.length - 1;
-  const told = make("p", { class: "propd-told", "aria-live": "polite" });
-  const heading = make("h3", {}, words.tree_title, " ", badge(words, "estimated"));
-  let step = "paths", pointed = null, timer = null;
-  const tree = new TreePicture(words, { card: false, fates: "rd", point: (node) => { pointed = node; say_(); } });
-  const slider = new Slider(words.nodes_slider, { min: 0, max: drafted, value: drafted }, () => { stop(); draw(); });
-  const play = make("button", { type: "button", class: "propd-button play", "aria-label": words.play, onclick: () => (timer ? stop() : start()) }, icon("play"));
-  const controls = make("div", { class: "propd-row" }, play, slider.element);
-  const element = make("div", { class: "propd-lesson" }, heading, tree.element, controls, told, sourceOf(lesson.found, words));
-
-  const shownCount = (answered) => (step === "grow" ? slider.value : step === "ask" ? count + (answered ? 1 : 0) : drafted);
-  let answeredNow = false;
-
-  function say_() {
-    const n = shownCount(answeredNow);
-    const sum = event.nodes.value.slice(1, n + 1).reduce((all, one) => all + one, 1);
-    const node = pointed ?? (step === "value" ? deep : null);
-    if (step !== "grow" && node !== null && node > 0) told.textContent = say(words.path_told, { path: pathText(event, node), product: product(event, node) });
-    else told.textContent = step === "paths" ? words.paths_told : say(words.grow_told, { n, length: sum.toFixed(2) });
+class TreeGrowth {
+  constructor(lesson, words) {
+    Object.assign(this, { lesson, words, event: lesson.planned, drafted: lesson.planned.nodes.fate.length - 1, step: "paths", pointed: null, timer: null });
+    this.told = make("p", { class: "propd-told", "aria-live": "polite" });
+    this.tree = new TreePicture(words, { card: false, fates: "rd", point: (node) => { this.pointed = node; this.tell(); } });
+    this.slider = new Slider(words.nodes_slider, { min: 0, max: this.drafted, value: this.drafted }, () => { this.stop(); this.draw(); });
+    this.play = make("button", { type: "button", class: "propd-button play", onclick: () => (this.timer ? this.stop() : this.start()) });
+    this.controls = make("div", { class: "propd-row" }, this.play, this.slider.element);
+    this.element = make("div", { class: "propd-lesson" }, make("h3", {}, words.tree_title, " ", badge(words, "estimated")),
+      this.tree.element, this.controls, this.told, sourceOf(lesson.found, words));
+    this.stop();
   }
 
-  function draw() {
-    const n = shownCount(answeredNow);
-    const shown = event.nodes.fate.split("").map((_, i) => i <= n);
-    const marked = step === "value" ? [0, ...pathTo(event, deep)] : step === "grow" ? [n] : step === "ask" && answeredNow ? [lesson.next] : [];
-    tree.draw(event, { phase: "grow", shown, marked });
-    say_();
+  /** How many nodes stand. */
+  get count() {
+    if (this.step === "grow") return this.slider.value;
+    return this.step === "ask" ? this.lesson.count + (this.answered ? 1 : 0) : this.drafted;
   }
 
-  function stop() {
-    clearTimeout(timer);
-    timer = null;
-    play.replaceChildren(icon("play"));
-    play.setAttribute("aria-label", words.play);
+  tell() {
+    const { event, words, step, count } = this;
+    const sum = event.nodes.value.slice(1, count + 1).reduce((all, one) => all + one, 1);
+    const node = this.pointed ?? (step === "value" ? this.lesson.deep : null);
+    if (step !== "grow" && node > 0) this.told.textContent = say(words.path_told, { path: pathText(event, node), product: product(event, node) });
+    else this.told.textContent = step === "paths" ? words.paths_told : say(words.grow_told, { n: count, length: sum.toFixed(2) });
   }
 
-  function start() {
-    if (slider.value >= drafted) slider.value = 0;
-    play.replaceChildren(icon("pause"));
-    play.setAttribute("aria-label", words.pause);
-    const tick = () => {
-      slider.value = slider.value + 1;
-      draw();
-      if (slider.value < drafted) timer = setTimeout(tick, GROW_MS);
-      else stop();
-    };
-    timer = setTimeout(tick, GROW_MS);
+  draw() {
+    const { event, step, count, lesson } = this;
+    const shown = event.nodes.fate.split("").map((_, i) => i <= count);
+    const marked = { value: [0, ...pathTo(event, lesson.deep)], grow: [count], ask: this.answered ? [lesson.next] : [] }[step] || [];
+    this.tree.draw(event, { phase: "grow", shown, marked });
+    this.tell();
   }
 
-  return {
-    element,
-    show(name, answered, fresh) {
-      if (name !== step || fresh) { stop(); pointed = null; }
-      const entered = name === "grow" && fresh;
-      [step, answeredNow] = [name, answered];
-      controls.hidden = step !== "grow";
-      if (entered && !calm()) { slider.value = 0; draw(); start(); return; }
-      draw();
-    },
-    close: stop,
-  };
+  stop() {
+    clearTimeout(this.timer);
+    this.timer = null;
+    this.button("play");
+  }
+
+  button(name) {
+    this.play.replaceChildren(icon(name));
+    this.play.setAttribute("aria-label", this.words[name]);
+  }
+
+  start() {
+    if (this.slider.value >= this.drafted) this.slider.value = 0;
+    this.button("pause");
+    this.draw();
+    this.timer = setTimeout(() => this.grow(), GROW_MS);
+  }
+
+  grow() {
+    this.slider.value += 1;
+    this.draw();
+    if (this.slider.value < this.drafted) this.timer = setTimeout(() => this.grow(), GROW_MS);
+    else this.stop();
+  }
+
+  show(step, answered, fresh) {
+    if (fresh) { this.stop(); this.pointed = null; }
+    Object.assign(this, { step, answered });
+    this.controls.hidden = step !== "grow";
+    if (fresh && step === "grow" && !calm()) this.start();
+    else this.draw();
+  }
+
+  close() { this.stop(); }
 }
 
-export const tree = { id: "tree", steps: ["paths", "value", "ask", "grow"], prepare, picture };
+export const tree = { id: "tree", steps: ["paths", "value", "ask", "grow"], prepare, picture: (lesson, words) => new TreeGrowth(lesson, words) };
