@@ -139,7 +139,6 @@ def build(out: Path) -> list[Path]:
     places = {name: place(files) for name, place in PLACES.items()}
     files.put(PLOTLY_FILE, PLOTLY.read_text(encoding="utf-8"))
     files.put("README.md", words.README.format(title=titles.TITLE))
-    files.put(MARK, "")
     files.put(".nojekyll", "")  # GitHub Pages would leave some files out
     data = {
         "places": {
@@ -157,6 +156,7 @@ def _clear(out: Path) -> None:
         )
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
+    (out / MARK).touch()  # first of all: what breaks off can be made anew
 
 
 def _told(name: str, panel: StaticPanel, files: Files) -> dict[str, Any]:

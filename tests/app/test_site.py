@@ -67,6 +67,18 @@ def test_a_folder_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
     assert (tmp_path / "letter.txt").read_text() == "dear"
 
 
+def test_what_broke_off_can_be_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder that was half made was taken for somebody else's."""
+
+    def broken(files: object) -> list[object]:
+        raise ZeroDivisionError
+
+    monkeypatch.setitem(PLACES, "runs", broken)
+    for _ in range(2):
+        with pytest.raises(ZeroDivisionError):
+            build(tmp_path / "site")
+
+
 def test_its_own_folder_is_made_anew(site: Path) -> None:
     (site / "runs" / "old.json").write_text("{}")
     build(site)
