@@ -36,7 +36,6 @@ export class Lab {
     });
     whenShown(this.parts.root, () => this.resized());
     new MutationObserver(() => this.render()).observe(document.body, { attributeFilter: ["class"] });
-    this.ask();
   }
 
   listeners() {
@@ -96,7 +95,9 @@ export class Lab {
     const answer = await this.question({ preset, changes, run: preset === YOUR_RUN ? run.run : null });
     this.asking = false;
     if (this.again) { this.again = false; this.ask(); }
-    if (answer.error) { this.tell(answer.error); return; }
+    if (answer.error || this.failed) this.tell(answer.error || "");
+    this.failed = Boolean(answer.error);
+    if (this.failed) return;
     if (this.answer && this.answer.preset !== preset) this.pinned = null;
     this.answer = { ...answer, preset };
     if (answer.changes && !this.timer) this.state.changes = answer.changes; // a table knows some places only
@@ -277,6 +278,7 @@ export function mount(element, props, watch, base, tools) {
   });
   loadPlotly(base + props.plotly).then(() => lab.render());
   register("lab", (parts) => lab.visit(parts));
+  if (!lab.timer) lab.ask(); // else the address has asked
   window.propdLab = lab; // for the browser tests
   return lab;
 }
