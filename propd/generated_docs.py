@@ -16,8 +16,8 @@ from propd.cli import build_parser
 
 ROOT = Path(__file__).resolve().parent.parent
 BENCHMARKS = {
-    "In the default numbers": ROOT / "docs" / "benchmark.json",
-    "In float32": ROOT / "docs" / "benchmark-float32.json",
+    "In float32": ROOT / "docs" / "benchmark.json",
+    "With weights of 4 bits": ROOT / "docs" / "benchmark-int4.json",
 }
 """Title to results."""
 BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
