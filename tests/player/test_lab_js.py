@@ -145,7 +145,7 @@ def test_the_headline_is_the_planners_promise() -> None:
 
 
 QUESTIONS = [
-    ("cpu-2", {}),
+    ("cpu-1", {}),
     ("a100", {"rows": 8}),
     ("h100", {"rows": 32, "prune": "always"}),
     ("t4", {"prune": "never"}),
