@@ -43,11 +43,13 @@ static: $(RUNTIME) ## build the studio as plain files without a server, into bui
 	@echo "Building the static site"
 	@$(BIN)/python -m app.site $(ARGS)
 
-test: lint ## lint, then all tests
+# Of the places only Watch is driven in Chromium here: all of them take twice the time of the rest.
+test: lint ## lint, then the tests; of those that need Chromium, the ones of Watch
 	@echo "Running the tests"
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest --ignore tests/browser $(ARGS)
+	@$(BIN)/python -m pytest tests/browser/test_player.py $(ARGS)
 
-test-browser: $(DEV) ## the tests that need Chromium, then what the page promises, measured
+test-browser: $(DEV) ## all tests that need Chromium, then what the page promises, measured
 	@echo "Driving the app in Chromium"
 	@$(BIN)/python -m pytest tests/browser $(ARGS)
 	@echo "Measuring the page (for figures to keep, nothing else should run on this machine)"

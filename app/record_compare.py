@@ -42,7 +42,7 @@ def work_of(name: str) -> tuple[Path, Comparison | Sweep]:
 
 def main(names: list[str]) -> None:
     """Record the named ones, or all of them."""
-    engine = propd.load(settings.MODEL, report=print)
+    engine = propd.load(settings.MODEL, weights=settings.WEIGHTS, report=print)
     # Asked before the first run, which is work too.
     about: dict[str, Any] = {"machine": machine(engine), "recorded": date.today().isoformat()}
     engine.warm_up()

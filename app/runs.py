@@ -43,7 +43,7 @@ class EngineRoom:
 
     def _load(self) -> None:
         try:
-            engine = propd.load(self.model, report=self._report)
+            engine = propd.load(self.model, weights=settings.WEIGHTS, report=self._report)
             self._report(page.MEASURING)
             engine.warm_up()
             self.engine = engine

@@ -22,6 +22,9 @@ BATCHES = ROOT / "assets" / "batches"
 
 MODEL = os.environ.get("PROPD_MODEL", "smollm2-135m-instruct")
 """Chosen by whoever starts the app, never by a visitor."""
+WEIGHTS = os.environ.get("PROPD_WEIGHTS", "dense")
+"""Here to be seen, too: with 4 bits a pass is two to three times as fast and few trees pay, so that
+most steps would show none. PROPD_WEIGHTS=auto or int4 takes them."""
 METHOD = "propd"
 PRUNE_WHEN: Final = "always"
 """Here to be seen: at batch 1 on a CPU the engine's own choice would seldom prune."""

@@ -129,7 +129,7 @@ def test_closing_the_generator_closes_the_engines_stream(room: EngineRoom) -> No
 
 
 def test_a_run_waits_for_the_model(engine: propd.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    def load(model: str, report: Any) -> propd.Engine:
+    def load(model: str, weights: str, report: Any) -> propd.Engine:
         report("packing weights")
         time.sleep(0.7)
         return engine
@@ -143,7 +143,7 @@ def test_a_run_waits_for_the_model(engine: propd.Engine, monkeypatch: pytest.Mon
 
 
 def test_without_a_model_the_page_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
-    def load(model: str, report: Any) -> propd.Engine:
+    def load(model: str, weights: str, report: Any) -> propd.Engine:
         raise ModelUnavailable("The model cannot be fetched; check the network.")
 
     monkeypatch.setattr(propd, "load", load)
