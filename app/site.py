@@ -22,9 +22,10 @@ from app.pages import block, escaped, page
 from app.panel import PLOTLY
 from app.recorded import recorded_runs
 from app.replay import PLAIN
-from app.strings import lab, learn, runs, watch
+from app.strings import compare, lab, learn, runs, watch
 from app.strings import page as titles
 from app.strings import site as words
+from app.tabs import compare as compare_tab
 from app.tabs import lab as lab_tab
 from app.tabs import learn as learn_tab
 from app.tabs import runs as runs_tab
@@ -104,6 +105,15 @@ def lab_place(files: Files) -> list[StaticPanel]:
     return [StaticPanel("lab.js", lab.LAB, lab_tab.static_props(files.share))]
 
 
+def compare_place(files: Files) -> list[StaticPanel]:
+    """Compare: the recorded race and the recorded batches."""
+    race, batches = compare_tab.props(files.take)
+    return [
+        StaticPanel("compare.js", compare.COMPARE_WORDS, race),
+        StaticPanel("batch.js", compare.BATCH_WORDS, {**batches, "heading": True}),
+    ]
+
+
 def runs_place(files: Files) -> list[StaticPanel]:
     """Runs: the recorded ones in every form, and the shipped benchmark."""
     traces = recorded_runs(settings.TRACES, files.take)
@@ -125,6 +135,7 @@ def runs_place(files: Files) -> list[StaticPanel]:
 
 PLACES: dict[str, Callable[[Files], list[StaticPanel]]] = {
     "watch": watch_place,
+    "compare": compare_place,
     "learn": learn_place,
     "lab": lab_place,
     "runs": runs_place,

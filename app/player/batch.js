@@ -21,8 +21,9 @@ export function visitBatches(rows) {
 }
 
 export class Batches {
-  constructor(host, { words, batches, base }) {
-    Object.assign(this, { words, batches, base, run: null, rows: 1, cells: [] });
+  /** heading: whether it says itself what it is; above the controls of the app it stands already. */
+  constructor(host, { words, batches, base, heading }) {
+    Object.assign(this, { words, batches, base, heading, run: null, rows: 1, cells: [] });
     this.inbox = new Inbox({
       begin: () => ({ batches: {} }), merge: (run, message) => this.merge(run, message), changed: (run) => this.news(run),
     });
@@ -59,6 +60,7 @@ export class Batches {
       class: "propd-player propd-batches", tabindex: 0, role: "group", "aria-label": words.batch_title,
       onkeydown: (event) => this.key(event),
     },
+    ...(this.heading ? [make("h2", {}, words.batch_title), make("p", { class: "propd-lead" }, words.batch_lead)] : []),
     make("div", { class: "propd-top" }, make("div", { class: "propd-which" }, p.runs, p.status), p.setup),
     p.sizes, this.playback.bar,
     make("div", { class: "propd-batch-stage" },
@@ -233,13 +235,14 @@ export class Batches {
     const known = batches.map((batch) => (batch.state === "done" || !this.inbox.busy() ? batch : { ...batch, passes: [] }));
     const key = JSON.stringify([this.run.name || this.run.id, this.rows, known.map((batch) => batch.passes.length)]);
     const { parts, words } = this;
-    if ((key === this.swept && !this.anew) || !chartEngine() || !parts.plot.clientWidth) return;
+    if (key === this.swept && !this.anew) return;
     this.swept = key;
     const figures = known.map(batchFigures);
+    this.drawTable(figures);
+    if (!chartEngine() || !parts.plot.clientWidth) return; // the table says it too
     const options = { width: parts.plot.clientWidth, height: PLOT_HEIGHT, words, ...inks(parts.root) };
     const figure = sweepFigure(figures, this.rows, options);
     chartEngine().react(parts.plot, figure.data, figure.layout, CONFIG);
-    this.drawTable(figures);
     if (this.picking || !parts.plot.on) return; // a stand-in for plotly does not listen
     this.picking = true;
     parts.plot.on("plotly_click", (data) => { this.linked = true; this.choose(data.points[0].x); });
@@ -267,8 +270,8 @@ export class Batches {
 
 /** Called by the page: `props` and `watch` are Gradio's (js_on_load of gr.HTML). */
 export function mount(element, props, watch, base) {
-  view = new Batches(element.querySelector(".propd-host"), { words: props.words, batches: props.batches, base });
-  loadPlotly(base + props.plotly).then(() => view.render(true), () => {}); // the table says it too
+  view = new Batches(element.querySelector(".propd-host"), { ...props, base });
+  loadPlotly(base + props.plotly).then(() => view.render(true), () => {});
   if (props.batches.length) view.open(props.batches[0]);
   watch("value", () => view.inbox.receive(props.value));
   window.addEventListener("propd-batches-asked", () => view.inbox.asked());

@@ -193,6 +193,7 @@ BATCH_WORDS = {
     "setup_cpu": COMPARE_WORDS["setup_cpu"],
     "setup": COMPARE_WORDS["setup"],
     "batch_title": BATCH_TITLE,
+    "batch_lead": BATCH_LEAD,
     "runs": "Batches",
     "your_run": "Your batches",
     "rows_together": "Rows together",

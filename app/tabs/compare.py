@@ -26,7 +26,7 @@ Task = Comparison | Sweep
 log = logging.getLogger(__name__)
 
 
-def recorded(folder: Path) -> list[dict[str, str]]:
+def recorded(folder: Path, address: Callable[[Path], str] = url) -> list[dict[str, str]]:
     """The recorded files on offer: where each is and what to call it; a broken one is skipped."""
     found = []
     for path in sorted(folder.glob("*.json")):
@@ -38,8 +38,15 @@ def recorded(folder: Path) -> list[dict[str, str]]:
             continue
         kind = path.stem.split("-")[-1]
         label = words.EXAMPLES.get(kind, kind)
-        found.append({"name": path.stem, "url": url(path), "label": label, "title": title})
+        found.append({"name": path.stem, "url": address(path), "label": label, "title": title})
     return found
+
+
+def props(address: Callable[[Path], str] = url) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What the two panels are given. address: of a recorded file."""
+    labels = {name: method.label for name, method in METHODS.items()}
+    race = {"comparisons": recorded(settings.COMPARISONS, address), "labels": labels}
+    return race, {"batches": recorded(settings.BATCHES, address)}
 
 
 def go_and_stop(go: str) -> tuple[gr.Button, gr.Button]:
@@ -135,8 +142,7 @@ def build_race(studio: Studio) -> None:
         "compare",
         "compare.js",
         words.COMPARE_WORDS,
-        comparisons=recorded(settings.COMPARISONS),
-        labels={name: method.label for name, method in METHODS.items()},
+        **props()[0],
     )
 
     def run(prompt: str, *asked: Any) -> Iterator[Message]:
@@ -171,7 +177,7 @@ def build_batches(studio: Studio) -> None:
             min_width=200,
         )
         go, stop = go_and_stop(words.RUN_BATCHES)
-    batches = panel("batches", "batch.js", words.BATCH_WORDS, batches=recorded(settings.BATCHES))
+    batches = panel("batches", "batch.js", words.BATCH_WORDS, **props()[1])
 
     def run(prompts: str, sizes: Any, method: str, tokens: float) -> Iterator[Message]:
         yield from live(studio.room, lambda: Sweep(plan(prompts, sizes, method, tokens)))
