@@ -22,7 +22,7 @@ export function build(words, on) {
   p.alignments = Object.fromEntries(ALIGNMENTS.map((name) =>
     [name, make("button", { type: "button", onclick: () => on.align(name) }, words.alignments[name])]));
   p.hint = make("span", { class: "propd-align-hint" });
-  p.lanes = make("ul", { class: "propd-lanes" });
+  p.lanes = make("ul", { class: "propd-racers" });
   p.columns = make("div", { class: "propd-columns" });
   p.headline = make("p", { class: "propd-headline", "aria-live": "polite" });
   p.table = make("div", { class: "propd-results-box", tabindex: 0, role: "region", "aria-label": words.results });
@@ -53,8 +53,8 @@ export function drawLanes(box, { lanes, shown, alignment, indices, states }, wor
     const now = standing(lane, i);
     item.classList.toggle("done", now.done && states[k] !== "running");
     item.querySelector("button").setAttribute("aria-pressed", String(shown.includes(lane.method)));
-    item.querySelector(".propd-lane-fill").style.width = `${100 * share(lanes, lane, alignment, i)}%`;
-    item.querySelector(".propd-lane-told").textContent = i >= 0
+    item.querySelector(".propd-racer-fill").style.width = `${100 * share(lanes, lane, alignment, i)}%`;
+    item.querySelector(".propd-racer-told").textContent = i >= 0
       ? say(words.standing, { ...now, seconds: now.seconds.toFixed(2) })
       : states[k] === "waiting" ? words.waiting_lane : words.standing_empty;
   });
@@ -62,12 +62,12 @@ export function drawLanes(box, { lanes, shown, alignment, indices, states }, wor
 
 function laneItem(method, words, labels, pick) {
   const button = make("button", {
-    type: "button", class: "propd-lane", onclick: () => pick(method), title: words.large_hint,
+    type: "button", class: "propd-racer", onclick: () => pick(method), title: words.large_hint,
     "aria-label": say(words.show_large, { label: labels[method] }),
-  }, make("span", { class: "propd-lane-name" }, labels[method]));
+  }, make("span", { class: "propd-racer-name" }, labels[method]));
   return make("li", { "data-method": method }, button,
-    make("span", { class: "propd-lane-bar", "aria-hidden": "true" }, make("span", { class: "propd-lane-fill" })),
-    make("span", { class: "propd-lane-told" }));
+    make("span", { class: "propd-racer-bar", "aria-hidden": "true" }, make("span", { class: "propd-racer-fill" })),
+    make("span", { class: "propd-racer-told" }));
 }
 
 /**

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -384,3 +385,15 @@ def test_programs_can_compare(room: EngineRoom) -> None:
             client.predict("abc", list(METHODS), 12, 9, api_name="/compare")
     finally:
         demo.close()
+
+
+def test_no_other_place_has_styles_under_the_same_names() -> None:
+    """All styles are loaded at once: Learn had lanes too, and each drew the other's."""
+
+    def names(path: Path) -> set[str]:
+        return set(re.findall(r"\.(propd-[a-z-]+)", path.read_text()))
+
+    sheets = {path.stem: names(path) for path in settings.PLAYER.glob("*.css")}
+    shared = sheets.pop("player") | sheets.pop("page")
+    own = sheets.pop("compare") - shared
+    assert own and not {name: own & other for name, other in sheets.items() if own & other}

@@ -124,9 +124,9 @@ def test_a_recorded_race_runs_at_once_and_explains_its_table(page: Any) -> None:
     page.wait_for_function("propdRace.playback.position > 0")
     assert page.locator(".propd-column h3").all_inner_texts() == ["ProPD", "Medusa"]
     page.locator(".propd-compare").get_by_role("button", name="To the end").click()
-    done = page.locator(".propd-lanes li.done")
-    page.wait_for_function("document.querySelectorAll('.propd-lanes li.done').length === 3")
-    assert re.match(r"40 tokens · \d+ passes", done.first.locator(".propd-lane-told").inner_text())
+    done = page.locator(".propd-racers li.done")
+    page.wait_for_function("document.querySelectorAll('.propd-racers li.done').length === 3")
+    assert re.match(r"40 tokens · \d+ passes", done.first.locator(".propd-racer-told").inner_text())
     table = page.locator(".propd-results-table")
     assert table.locator('tbody th[scope="row"]').all_inner_texts() == [
         "ProPD",
@@ -151,7 +151,7 @@ def test_a_race_is_lined_up_by_clock_step_and_token(page: Any) -> None:
         page.keyboard.press(key)
         page.wait_for_function(f"propdRace.playback.position === {position}")
     page.wait_for_function(
-        "document.querySelector('.propd-lane-told').textContent.includes('1 pass')"
+        "document.querySelector('.propd-racer-told').textContent.includes('1 pass')"
     )
     page.keyboard.press(" ")
     page.wait_for_function("propdRace.playback.playing && propdRace.playback.position > 2")
@@ -256,7 +256,7 @@ def test_a_phone_shows_one_below_another(phone: Any) -> None:
     lanes, first, second, table = (
         phone.locator(part).bounding_box()
         for part in (
-            ".propd-lanes",
+            ".propd-racers",
             ".propd-column >> nth=0",
             ".propd-column >> nth=1",
             ".propd-results-table",
