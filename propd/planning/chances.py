@@ -35,25 +35,40 @@ class AcceptanceEstimator:
             row[k] += rate * ((k == rank) - row[k])
 
 
+class RunningRatio:
+    """What came true of what was claimed: the ratio of two exponential means, 1 at first."""
+
+    def __init__(self, rate: float = RATE, start: float = 1.0) -> None:
+        """start: of both means; the larger, the less the first observations count."""
+        self._right = self._claimed = start
+        self._seen, self.rate = 0, rate
+
+    def observe(self, right: float, claimed: float) -> None:
+        """So much was claimed, and so much came true."""
+        self._seen += 1
+        rate = _rate(self.rate, self._seen)
+        self._right += rate * (right - self._right)
+        self._claimed += rate * (claimed - self._claimed)
+
+    @property
+    def value(self) -> float:
+        """What a claim is worth."""
+        return self._right / self._claimed
+
+
 class Calibration:
     """How far the heads' own probabilities can be trusted on this text (ours).
 
-    A head that says 0.8 and is right half as often is corrected to 0.4. Kept for each depth as the
-    ratio of two running means: how often the best guess was right, and how probable the head
-    called it. Owned by one decoding session.
+    A head that says 0.8 and is right half as often is corrected to 0.4. Kept for each depth: how
+    often the best guess was right, against how probable the head called it. Owned by one session.
     """
 
     def __init__(self, depths: int, rate: float = RATE) -> None:
-        self._right, self._claimed = [0.5] * depths, [0.5] * depths
-        self._seen, self.rate = [0] * depths, rate
+        self._depths = [RunningRatio(rate, start=0.5) for _ in range(depths)]
 
     def observe(self, depth: int, right: bool, claimed: float) -> None:
         """At this depth the best guess was right or not, and the head had called it so probable."""
-        at = depth - 1
-        self._seen[at] += 1
-        rate = _rate(self.rate, self._seen[at])
-        self._right[at] += rate * (right - self._right[at])
-        self._claimed[at] += rate * (claimed - self._claimed[at])
+        self._depths[depth - 1].observe(right, claimed)
 
     def corrected(self, probabilities: Sequence[Sequence[float]]) -> list[list[float]]:
         """The heads' probabilities [depth][rank], corrected; never above 0.99."""
@@ -64,31 +79,7 @@ class Calibration:
 
     def ratio(self, depth: int) -> float:
         """How much of what is claimed at this depth (1 is the first) comes true."""
-        return self._right[depth - 1] / self._claimed[depth - 1]
-
-
-class Trust:
-    """How much of what trees promise comes true (ours).
-
-    A tree takes the guesses that look best, and those that look better than they are get in first:
-    even calibrated chances promise too much of a chosen tree. Kept as the ratio of two running
-    means, of accepted nodes and of the sums of node values. Owned by one decoding session.
-    """
-
-    def __init__(self, rate: float = RATE) -> None:
-        self._got, self._promised, self._seen, self.rate = 1.0, 1.0, 0, rate
-
-    def observe(self, promised: float, got: int) -> None:
-        """A tree promised so many accepted nodes and got so many."""
-        self._seen += 1
-        rate = _rate(self.rate, self._seen)
-        self._got += rate * (got - self._got)
-        self._promised += rate * (promised - self._promised)
-
-    @property
-    def ratio(self) -> float:
-        """What a promised node is worth."""
-        return self._got / self._promised
+        return self._depths[depth - 1].value
 
 
 class Survival:

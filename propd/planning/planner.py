@@ -8,7 +8,7 @@ from itertools import accumulate, pairwise
 from typing import Literal, NamedTuple, Protocol
 
 from propd.core import SizeDecision, TokenTree
-from propd.planning.chances import AcceptanceEstimator, Survival, Trust
+from propd.planning.chances import AcceptanceEstimator, RunningRatio, Survival
 from propd.planning.cost import CostModel, FrozenCost, LineCost, Work
 from propd.planning.drafts import RANKS, Drafts
 from propd.planning.exploration import Explorer
@@ -153,7 +153,10 @@ class DynamicPlanner:
     ) -> None:
         self.estimator, self.cost, self.prunes = estimator, cost, prunes
         self.values, self.explorer = values, explorer
-        self.survival, self.trust = survival or Survival(DEEPEST, RANKS), Trust()
+        self.survival = survival or Survival(DEEPEST, RANKS)
+        self.trust = RunningRatio()
+        """Of accepted nodes to the sums of node values. A tree takes the guesses that look best, and
+        those that look better than they are get in first, so even calibrated sums promise more."""
         self.max_nodes = max_nodes
         self.size = size
         self._least = 0.0 if size else LEAST
@@ -255,7 +258,7 @@ class DynamicPlanner:
             candidates = {min(self.size * rows, len(offers))}
         sizes = sorted(n for n in candidates if n <= len(offers))
         whole = self.survival.of_truths() if pruned else [1.0] * (DEEPEST + 1)
-        trust = self.trust.ratio if self.values == "contextual" else 1.0
+        trust = self.trust.value if self.values == "contextual" else 1.0
         gains = (trust * offer.value * whole[offer.depth] for offer in offers)
         lengths = list(accumulate(gains, initial=float(rows)))
         alive = (self.survival.of_node(offer.depth, offer.rank) for offer in offers)
@@ -315,7 +318,7 @@ class DynamicPlanner:
             promised = sum(
                 tree.values[n] * (whole[tree.depths[n]] if row.pruned else 1.0) for n in nodes
             )
-            self.trust.observe(promised, sum(lives is True for lives in row.survived))
+            self.trust.observe(sum(lives is True for lives in row.survived), promised)
 
     def _learn_pruning(self, row: RowFeedback) -> None:
         tree = row.tree

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -10,9 +9,7 @@ import pytest
 
 from app import settings
 from app.bundle import bundle, squeezed, styles
-
-NODE = shutil.which("node")
-needs_node = pytest.mark.skipif(NODE is None, reason="node is not installed")
+from tests.player.node import NODE, needs_node
 
 
 def run(script: str) -> str:

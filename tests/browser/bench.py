@@ -6,7 +6,6 @@ Not a test: it fails nothing and prints a table. It needs the default model and 
 from __future__ import annotations
 
 import json
-import shutil
 import statistics
 import uuid
 from collections.abc import Iterator
@@ -14,16 +13,14 @@ from dataclasses import replace
 from typing import Any
 
 import httpx
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 import propd
 from app import settings
 from app.runs import EngineRoom
-from app.ui import build, launch
 from propd.core import DecodingConfig
+from tests.browser.pages import chromium, served
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--js-flags=--expose-gc"]
 NODES, STEPS, SCRUBBED = 32, 500, 200
 PROMPT = "Tell a long story about a fox who learned to read."
 MARKS = ".propd-tree .points path"
@@ -216,15 +213,8 @@ def main() -> None:
     engine = propd.load(settings.MODEL, report=print)
     room.engine = LongEngine(engine)
     room.done.set()
-    demo = build(room)
-    launch(demo, prevent_thread_lock=True, quiet=True)
-    try:
-        with sync_playwright() as tool:
-            browser = tool.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-            measure(browser, str(demo.local_url))
-            browser.close()
-    finally:
-        demo.close()
+    with served(room) as address, chromium("--js-flags=--expose-gc") as browser:
+        measure(browser, address)
     print(json.dumps({"machine": engine.describe()["machine"]}))
 
 

@@ -6,9 +6,13 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+from app.runs import EngineRoom
+from app.ui import build, launch
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
@@ -26,12 +30,23 @@ LIVE = (
 
 
 @contextmanager
-def chromium() -> Iterator[Any]:
+def chromium(*arguments: str) -> Iterator[Any]:
     """A browser."""
     with playwright.sync_playwright() as tool:
-        browser = tool.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        browser = tool.chromium.launch(executable_path=CHROMIUM, args=[*ARGUMENTS, *arguments])
         yield browser
         browser.close()
+
+
+@contextmanager
+def served(room: EngineRoom, *traces: Path) -> Iterator[str]:
+    """The address of a running app."""
+    demo = build(room, *traces)
+    launch(demo, prevent_thread_lock=True, quiet=True)
+    try:
+        yield str(demo.local_url)
+    finally:
+        demo.close()
 
 
 @contextmanager

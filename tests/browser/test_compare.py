@@ -18,8 +18,7 @@ from app import settings
 from app.batching import Sweep, plan
 from app.comparing import Comparison, question
 from app.runs import EngineRoom
-from app.ui import build, launch
-from tests.browser.pages import MARKS, chromium, live_elements, watched
+from tests.browser.pages import MARKS, live_elements, served, watched
 
 pytestmark = MARKS
 NASTY = '<img src=x onerror=alert(1)> </script> ${alert(1)} {{value}} \U0001f600 "quoted\\'
@@ -86,16 +85,8 @@ def address(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(settings, "COMPARISONS", comparisons)
         patch.setattr(settings, "BATCHES", batches)
-        demo = build(room, traces)
-    launch(demo, prevent_thread_lock=True, quiet=True)
-    yield str(demo.local_url)
-    demo.close()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as one:
-        yield one
+        with served(room, traces) as where:
+            yield where
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,16 +12,10 @@ import pytest
 import propd
 from app import lab
 from app.runs import EngineRoom
-from app.ui import build, launch
 from propd.trace import Header, Trace, save, trace_to_json
+from tests.browser.pages import MARKS, served, watched
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed"),
-]
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+pytestmark = MARKS
 NASTY = "<img src=x onerror=alert(1)> ${alert(1)} {{value}}"
 ANSWERED = "window.propdLab && propdLab.answer && !propdLab.asking && !propdLab.timer"
 
@@ -42,31 +35,15 @@ def address(trace: Trace, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     room = EngineRoom("none")
     room.reason = "there is no model here."
     room.done.set()
-    demo = build(room, traces)
-    launch(demo, prevent_thread_lock=True, quiet=True)
-    yield str(demo.local_url)
-    demo.close()
+    with served(room, traces) as where:
+        yield where
 
 
 @pytest.fixture(scope="module")
-def page(address: str) -> Iterator[Any]:
+def page(browser: Any, address: str) -> Iterator[Any]:
     """The opened app; fails on a script error, a dialog, or a request elsewhere."""
-    problems: list[str] = []
-
-    def check(request: Any) -> None:
-        if not request.url.startswith((address, "data:", "blob:")):
-            problems.append(request.url)
-
-    with playwright.sync_playwright() as tool:
-        chromium = tool.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        page = chromium.new_page(viewport={"width": 1280, "height": 900})
-        page.on("pageerror", lambda error: problems.append(str(error)))
-        page.on("dialog", lambda dialog: (problems.append(dialog.message), dialog.dismiss()))
-        page.on("request", check)
-        page.set_default_timeout(60_000)
+    with watched(browser, address) as page:
         yield page
-        chromium.close()
-    assert problems == []
 
 
 def visit(page: Any, address: str, hash_: str) -> None:

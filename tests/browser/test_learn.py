@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,52 +10,24 @@ import pytest
 
 from app.runs import EngineRoom
 from app.strings.learn import CHAPTERS, LEARN
-from app.ui import build, launch
+from tests.browser.pages import MARKS, served, watched
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed"),
-]
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+pytestmark = MARKS
 LOADED = "window.propdLearn && propdLearn.given && window.Plotly"
 
 
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
     """The app as it is while its model still loads; it never will."""
-    demo = build(EngineRoom("never"))
-    launch(demo, prevent_thread_lock=True, quiet=True)
-    yield str(demo.local_url)
-    demo.close()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as tool:
-        chromium = tool.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield chromium
-        chromium.close()
+    with served(EngineRoom("never")) as where:
+        yield where
 
 
 @pytest.fixture
 def page(browser: Any, address: str) -> Iterator[Any]:
     """The walkthrough; the test fails on a script error, a dialog, or a request elsewhere."""
-    page = browser.new_page(viewport={"width": 1280, "height": 900}, reduced_motion="reduce")
-    problems: list[str] = []
-    page.on("pageerror", lambda error: problems.append(str(error)))
-    page.on("dialog", lambda dialog: (problems.append(dialog.message), dialog.dismiss()))
-
-    def look(request: Any) -> None:
-        if not request.url.startswith((address, "data:", "blob:")):
-            problems.append(request.url)
-
-    page.on("request", look)
-    page.set_default_timeout(90_000)
-    yield page
-    page.close()
-    assert problems == []
+    with watched(browser, address, reduced_motion="reduce") as page:
+        yield page
 
 
 def visit(page: Any, address: str, place: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -14,17 +13,11 @@ import pytest
 
 import propd
 from app.runs import EngineRoom
-from app.ui import build, launch
 from propd.core import DecodingConfig
 from propd.trace import Header, Trace, save
+from tests.browser.pages import MARKS, served, watched
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed"),
-]
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+pytestmark = MARKS
 NASTY = '<img src=x onerror=alert(1)> </script> ${alert(1)} {{value}} \U0001f600 "quoted\\'
 
 
@@ -67,41 +60,17 @@ def address(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
     room = EngineRoom("tiny")
     room.engine = SlowEngine(engine)
     room.done.set()
-    demo = build(room, traces)
-    launch(demo, prevent_thread_lock=True, quiet=True)
-    yield str(demo.local_url)
-    demo.close()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as tool:
-        chromium = tool.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield chromium
-        chromium.close()
+    with served(room, traces) as where:
+        yield where
 
 
 @pytest.fixture
 def page(browser: Any, address: str) -> Iterator[Any]:
     """The opened app; the test fails on a script error, a dialog, or a request elsewhere."""
-    page = browser.new_page(viewport={"width": 1280, "height": 900})
-    problems: list[str] = []
-    page.on("pageerror", lambda error: problems.append(str(error)))
-    page.on("dialog", lambda dialog: (problems.append(dialog.message), dialog.dismiss()))
-    page.on(
-        "request",
-        lambda request: (
-            None
-            if request.url.startswith((address, "data:", "blob:"))
-            else problems.append(request.url)
-        ),
-    )
-    page.set_default_timeout(60_000)
-    page.goto(address)
-    page.wait_for_selector(".propd-tree .points path", state="attached")
-    yield page
-    page.close()
-    assert problems == []
+    with watched(browser, address) as page:
+        page.goto(address)
+        page.wait_for_selector(".propd-tree .points path", state="attached")
+        yield page
 
 
 def place(page: Any) -> str:

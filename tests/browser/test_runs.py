@@ -15,9 +15,8 @@ import pytest
 import propd
 from app import settings
 from app.runs import EngineRoom
-from app.ui import build, launch
 from propd.trace import Header, Trace, from_json, save
-from tests.browser.pages import MARKS, PATIENCE, chromium, live_elements, watched
+from tests.browser.pages import MARKS, PATIENCE, live_elements, served, watched
 from tests.browser.payloads import BROKEN, GOOD, TEXTS, trace_of
 
 pytestmark = MARKS
@@ -46,16 +45,8 @@ def address(
         room = EngineRoom("tiny")
         room.engine = engine
         room.done.set()
-        demo = build(room, traces)
-        launch(demo, prevent_thread_lock=True, quiet=True)
-        yield str(demo.local_url)
-        demo.close()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as one:
-        yield one
+        with served(room, traces) as where:
+            yield where
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from app import settings
 from app.replay import replay
 from app.site import PLACES, build
 from propd.trace import from_json, load
-from tests.browser.pages import MARKS, chromium, live_elements, until, watched
+from tests.browser.pages import MARKS, live_elements, until, watched
 from tests.browser.payloads import TEXTS, trace_of
 
 pytestmark = MARKS
@@ -42,12 +42,6 @@ def server(folder: Path) -> Iterator[str]:
         threading.Thread(target=files.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{files.server_address[1]}/"
         files.shutdown()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as one:
-        yield one
 
 
 @pytest.fixture(params=["file", "http"])

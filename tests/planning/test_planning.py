@@ -5,7 +5,7 @@ from typing import Any, Literal
 import pytest
 
 from propd.core import CostTable, Milliseconds, SizeDecision, TokenTree
-from propd.planning.chances import AcceptanceEstimator, Calibration, Trust
+from propd.planning.chances import AcceptanceEstimator, Calibration, RunningRatio
 from propd.planning.cost import CurveCost, FrozenCost, LineCost, Work
 from propd.planning.drafts import NO_DRAFTS, Drafts, Guesses, HeadDrafts
 from propd.planning.exploration import Explorer
@@ -56,13 +56,13 @@ def test_modest_heads_never_become_certain() -> None:
     assert calibration.corrected([[0.9, 0.1]])[0][0] == 0.99
 
 
-def test_trust_is_what_came_true_of_what_was_promised() -> None:
-    trust = Trust()
-    trust.observe(22.0, 1)  # the first of 21 observations, 20 of them the prior's
-    assert trust.ratio == pytest.approx(1 / 2)
+def test_a_ratio_is_what_came_true_of_what_was_claimed() -> None:
+    trust = RunningRatio()
+    trust.observe(1.0, 22.0)  # the first of 21 observations, 20 of them the prior's
+    assert trust.value == pytest.approx(1 / 2)
     for _ in range(400):
-        trust.observe(2.0, 1)
-    assert trust.ratio == pytest.approx(0.5, abs=0.01)
+        trust.observe(1.0, 2.0)
+    assert trust.value == pytest.approx(0.5, abs=0.01)
 
 
 def planner(

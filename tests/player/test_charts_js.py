@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import shutil
-import subprocess
 from typing import Any
 
 import pytest
@@ -12,31 +9,23 @@ import pytest
 from app import settings
 from app.benchmarks import shipped
 from app.strings.runs import RUNS
+from tests.player.node import needs_node, run_script
 
-NODE = shutil.which("node")
-pytestmark = pytest.mark.skipif(NODE is None, reason="node is not installed")
+pytestmark = needs_node
+
+
+MODULES = {
+    "* as P": "paint.js",
+    "* as B": "bench_figures.js",
+    "* as T": "bench.js",
+    "* as S": "store.js",
+    "* as F": "files.js",
+}
 
 
 def run(script: str, **values: Any) -> Any:
-    """What a script returns that sees the modules as P, B, T and S, and the given values."""
-    base = settings.PLAYER.as_uri()
-    code = f"""
-      import * as P from "{base}/paint.js"; import * as B from "{base}/bench_figures.js";
-      import * as T from "{base}/bench.js"; import * as S from "{base}/store.js";
-      import * as F from "{base}/files.js"; import fs from "node:fs";
-      const {{ {", ".join(["words", *values])} }} = JSON.parse(fs.readFileSync(0, "utf8"));
-      const result = (() => {{ {script} }})();
-      process.stdout.write(JSON.stringify(result === undefined ? null : result));
-    """
-    done = subprocess.run(
-        [str(NODE), "--input-type=module", "-e", code],
-        input=json.dumps({"words": RUNS, **values}),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    """What a script returns that sees the modules under their letters, and the given values."""
+    return run_script(script, MODULES, {"words": RUNS, **values})
 
 
 # --- charts without plotly ------------------------------------------------------------------------

@@ -2,56 +2,34 @@
 
 from __future__ import annotations
 
-import json
-import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import propd
-from app import settings
 from app.batching import Sweep, plan
 from app.drawn import drawn
 from app.strings.compare import BATCH_WORDS, COMPARE_WORDS
 from app.tally import figures
 from propd.core import CostTable, StepEvent
 from propd.event_json import event_to_json
+from tests.player.node import needs_node, run_script
 
-NODE = shutil.which("node")
-pytestmark = pytest.mark.skipif(NODE is None, reason="node is not installed")
+pytestmark = needs_node
 MODULES = {
-    "R": "race",
-    "T": "tally",
-    "F": "batch_figures",
-    "W": "words",
-    "G": "figures",
-    "I": "inbox",
+    "* as R": "race.js",
+    "* as T": "tally.js",
+    "* as F": "batch_figures.js",
+    "* as W": "words.js",
+    "* as G": "figures.js",
+    "* as I": "inbox.js",
 }
 
 
 def run(script: str, **values: Any) -> Any:
     """What a script returns that sees the modules under their letters, and the given values."""
-    given = {"words": COMPARE_WORDS, **values}
-    imports = "".join(
-        f'import * as {letter} from "{(settings.PLAYER / f"{name}.js").as_uri()}";'
-        for letter, name in MODULES.items()
-    )
-    code = f"""{imports} import fs from "node:fs";
-      const {{ {", ".join(given)} }} = JSON.parse(fs.readFileSync(0, "utf8"));
-      const result = (() => {{ {script} }})();
-      process.stdout.write(JSON.stringify(result === undefined ? null : result));
-    """
-    done = subprocess.run(
-        [str(NODE), "--input-type=module", "-e", code],
-        input=json.dumps(given),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    return run_script(script, MODULES, {"words": COMPARE_WORDS, **values})
 
 
 def event(index: int, seconds: float, tokens: int) -> dict[str, Any]:

@@ -3,43 +3,32 @@
 from __future__ import annotations
 
 import json
-import shutil
-import subprocess
 from typing import Any
 
 import pytest
 
-from app import lab, settings
+from app import lab
 from app.strings.lab import LAB
 from propd.forecast.settings import LIMITS
+from tests.player.node import needs_node, run_script
 
-NODE = shutil.which("node")
-pytestmark = pytest.mark.skipif(NODE is None, reason="node is not installed")
+pytestmark = needs_node
 INK = {"ink": "#000", "faint": "#777", "grid": "#eee", "blue": "#0072B2"}
+
+
+MODULES = {
+    "* as S": "lab_settings.js",
+    "* as W": "lab_words.js",
+    "* as F": "lab_figures.js",
+    "* as P": "lab_planner.js",
+    "{ treeFigure }": "figures.js",
+}
+ROOM = "const room = { width: 300, height: 200, words, ...ink };"
 
 
 def run(script: str, **values: Any) -> Any:
     """What a script returns that sees the Lab's functions and the given values."""
-    base = settings.PLAYER.as_uri()
-    code = f"""
-      import * as S from "{base}/lab_settings.js"; import * as W from "{base}/lab_words.js";
-      import * as F from "{base}/lab_figures.js"; import * as P from "{base}/lab_planner.js";
-      import {{ treeFigure }} from "{base}/figures.js";
-      import fs from "node:fs";
-      const {{ {", ".join(["words", "ink", *values])} }} = JSON.parse(fs.readFileSync(0, "utf8"));
-      const room = {{ width: 300, height: 200, words, ...ink }};
-      const result = await (async () => {{ {script} }})();
-      process.stdout.write(JSON.stringify(result === undefined ? null : result));
-    """
-    done = subprocess.run(
-        [str(NODE), "--input-type=module", "-e", code],
-        input=json.dumps({"words": LAB, "ink": INK, **values}),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    return run_script(script, MODULES, {"words": LAB, "ink": INK, **values}, ROOM)
 
 
 def test_the_sliders_are_the_planners_settings_within_its_limits() -> None:

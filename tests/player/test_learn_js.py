@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
-import subprocess
 from typing import Any
 
 import pytest
@@ -14,36 +12,27 @@ from app import settings
 from app.recorded import recorded_runs
 from app.strings.learn import CHAPTERS, LEARN
 from app.tabs.learn import benchmark
+from tests.player.node import needs_node, run_script
 
-NODE = shutil.which("node")
-pytestmark = pytest.mark.skipif(NODE is None, reason="node is not installed")
+pytestmark = needs_node
+
+
+MODULES = {
+    "* as P": "learn/pick.js",
+    "* as T": "learn/tables.js",
+    "* as R": "learn/rich.js",
+    "* as F": "learn/figures.js",
+    "* as C": "learn/chapters.js",
+    "{ bend }": "learn/chapters/size.js",
+    "{ tail }": "learn/parts.js",
+    "* as attention": "learn/chapters/attention.js",
+    "* as tree": "learn/chapters/tree.js",
+}
 
 
 def run(script: str, **values: Any) -> Any:
     """What a script returns that sees the walkthrough's functions and the given values."""
-    base = (settings.PLAYER / "learn").as_uri()
-    chapters = "".join(
-        f'import * as {name} from "{base}/chapters/{name}.js";' for name in ("attention", "tree")
-    )
-    code = f"""
-      import * as P from "{base}/pick.js"; import * as T from "{base}/tables.js";
-      import * as R from "{base}/rich.js"; import * as F from "{base}/figures.js";
-      import * as C from "{base}/chapters.js"; import {{ bend }} from "{base}/chapters/size.js";
-      import {{ tail }} from "{base}/parts.js"; {chapters}
-      import fs from "node:fs";
-      const {{ {", ".join(["words", *values])} }} = JSON.parse(fs.readFileSync(0, "utf8"));
-      const result = (() => {{ {script} }})();
-      process.stdout.write(JSON.stringify(result === undefined ? null : result));
-    """
-    done = subprocess.run(
-        [str(NODE), "--input-type=module", "-e", code],
-        input=json.dumps({"words": LEARN, **values}),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    return run_script(script, MODULES, {"words": LEARN, **values})
 
 
 def read(path: Any) -> Any:

@@ -3,28 +3,19 @@
 from __future__ import annotations
 
 import json
-import shutil
-import subprocess
 from typing import Any
 
-import pytest
-
-from app import settings
 from app.strings import page
 from app.tabs import PLACES
-
-NODE = shutil.which("node")
+from tests.player.node import needs_node, run_script
 
 
 def run(script: str) -> Any:
     """What an expression gives that sees the functions of places.js."""
-    url = (settings.PLAYER / "places.js").as_uri()
-    code = f'import * as P from "{url}"; process.stdout.write(JSON.stringify({script}));'
-    command = [str(NODE), "--input-type=module", "-e", code]
-    return json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+    return run_script(f"return {script};", {"* as P": "places.js"}, {})
 
 
-@pytest.mark.skipif(NODE is None, reason="node is not installed")
+@needs_node
 def test_a_place_and_its_parts_survive_the_address() -> None:
     parts = ["a/b", "<b> #1", "🦊", 7]
     there = run(f"P.readHash(P.writeHash('watch', {json.dumps(parts)}))")
@@ -32,7 +23,7 @@ def test_a_place_and_its_parts_survive_the_address() -> None:
     assert run("P.writeHash('learn', [3, null, undefined, ''])") == "#learn/3"
 
 
-@pytest.mark.skipif(NODE is None, reason="node is not installed")
+@needs_node
 def test_a_broken_address_is_no_error() -> None:
     """Anybody can write anything behind the #."""
     assert run("P.readHash('#watch/%E0%A4%A/2')") == {"place": "watch", "parts": ["%E0%A4%A", "2"]}

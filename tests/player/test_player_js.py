@@ -4,48 +4,38 @@ from __future__ import annotations
 
 import itertools
 import json
-import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import propd
-from app import settings
 from app.strings.watch import WATCH
 from propd.core import RunStats, StepEvent
 from propd.event_json import event_to_json
+from tests.player.node import needs_node, run_script
 
-NODE = shutil.which("node")
-pytestmark = pytest.mark.skipif(NODE is None, reason="node is not installed")
+pytestmark = needs_node
+
+
+MODULES = {
+    "* as W": "words.js",
+    "* as F": "figures.js",
+    "* as P": "phases.js",
+    "* as S": "svg.js",
+    "* as T": "timeline.js",
+    "* as X": "what_if.js",
+    "{ Runs }": "runs.js",
+    "{ Playback }": "playback.js",
+    "{ nodeNear }": "tree_view.js",
+}
+DRAW = """const draw = (event, more) =>
+  F.treeFigure(event, { width: 700, height: 400, ink: "#000", faint: "#777", ...more });"""
 
 
 def run(script: str, **values: Any) -> Any:
-    """What a script returns that sees the player's functions as W and F, and the given values."""
-    base = settings.PLAYER.as_uri()
-    code = f"""
-      import * as W from "{base}/words.js"; import * as F from "{base}/figures.js";
-      import * as P from "{base}/phases.js"; import * as S from "{base}/svg.js";
-      import * as T from "{base}/timeline.js"; import * as X from "{base}/what_if.js";
-      import {{ Runs }} from "{base}/runs.js"; import {{ Playback }} from "{base}/playback.js";
-      import {{ nodeNear }} from "{base}/tree_view.js";
-      import fs from "node:fs";
-      const {{ {", ".join(["words", *values])} }} = JSON.parse(fs.readFileSync(0, "utf8"));
-      const draw = (event, more) =>
-        F.treeFigure(event, {{ width: 700, height: 400, ink: "#000", faint: "#777", ...more }});
-      const result = (() => {{ {script} }})();
-      process.stdout.write(JSON.stringify(result === undefined ? null : result));
-    """
-    done = subprocess.run(
-        [str(NODE), "--input-type=module", "-e", code],
-        input=json.dumps({"words": WATCH, **values}),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    """What a script returns that sees the player's functions and the given values."""
+    return run_script(script, MODULES, {"words": WATCH, **values}, DRAW)
 
 
 @pytest.fixture(scope="module")
