@@ -155,8 +155,8 @@ class DynamicPlanner:
         self.values, self.explorer = values, explorer
         self.survival = survival or Survival(DEEPEST, RANKS)
         self.trust = RunningRatio()
-        """Of accepted nodes to the sums of node values. A tree takes the guesses that look best, and
-        those that look better than they are get in first, so even calibrated sums promise more."""
+        """Of accepted nodes to the sums of node values. A tree takes the guesses that look best, so
+        those that look better than they are get in first, and even calibrated sums promise more."""
         self.max_nodes = max_nodes
         self.size = size
         self._least = 0.0 if size else LEAST
