@@ -27,10 +27,10 @@ from propd.heads.published import acceptance_prior
 from propd.planning.cost_file import load_costs
 from propd.trace import Trace, load
 
-MEASURED = ("cpu-1", "cpu-1-int4")
+MEASURED = ("cpu-2", "cpu-2-int4", "cpu-1", "cpu-1-int4")
 """Each has a file of costs in `settings.LAB`."""
 SHEETS: dict[str, Device] = {"h100": H100, "a100": A100, "rtx-4090": RTX_4090, "t4": T4}
-FIRST = "cpu-1"
+FIRST = "cpu-2"
 COMMAND = "OMP_NUM_THREADS={threads} python -m propd costs --rows {rows} --sweeps {sweeps}"
 DENSE = " --dtype float32 --weights dense"
 """What measured a cost table."""
@@ -60,7 +60,7 @@ def measured(name: str) -> Preset:
     data = {**heads, "costs": _json(file), "cost_layer": heads["layer"]}
     costs = data["costs"]["about"]
     about = {
-        **{one: costs[one] for one in ("model", "device", "threads", "recorded", "clock")},
+        **{one: costs[one] for one in ("model", "device", "threads", "recorded", "sweeps")},
         "numbers": "int4" if costs["weights"] == "int4" else costs["dtype"],
         "machine": f"{costs['threads']} CPU {'core' if costs['threads'] == 1 else 'cores'}",
         "command": COMMAND.format(**costs) + ("" if costs["weights"] == "int4" else DENSE),

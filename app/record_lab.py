@@ -59,7 +59,9 @@ def main(arguments: Sequence[str], folder: Path = settings.LAB) -> None:
     parser.add_argument("--limit", type=int, default=8)
     parser.add_argument("--of", default="of our own", help="what kind of prompts, in words")
     options = parser.parse_args(arguments)
-    engine = propd.load(settings.MODEL, report=lambda line: print(line, file=sys.stderr))
+    engine = propd.load(
+        settings.MODEL, weights=settings.WEIGHTS, report=lambda line: print(line, file=sys.stderr)
+    )
     prompts = read_prompts(options.prompts, options.limit)
     about = {
         **engine.describe(),

@@ -5,6 +5,8 @@ from __future__ import annotations
 from app.strings.step import FATES, STEP
 
 PRESETS = {
+    "cpu-2": "2 cores, float32",
+    "cpu-2-int4": "2 cores, 4 bits",
     "cpu-1": "1 core, float32",
     "cpu-1-int4": "1 core, 4 bits",
     "h100": "H100",
@@ -168,13 +170,12 @@ LAB = {
     "table_chosen": "chosen",
     "source_measured": (
         "Times: measured with {model} in {numbers} on {machine} ({device}, {threads} threads), "
-        "{recorded}, in {clock}, by: {command}"
+        "{recorded}, the least of {sweeps} runs of: {command}"
     ),
     "numbers": {"int4": "groups of 4 bits"},
     "source_heads": (
-        "Draft heads of {model}: accuracy on held-out text, measured in training. Early heads: "
-        "recall at {steps} positions of {prompts}, {recorded}; measured behind the first draft "
-        "head and taken for the others."
+        "Draft heads and early heads: counted in {steps} steps of {model} over {prompts}, "
+        "{recorded}."
     ),
     "source_sheet": [
         "Estimated from the data sheet of the {device}: {gigabytes_s} GB/s of memory bandwidth, "

@@ -88,7 +88,7 @@ def test_a_link_restores_every_setting(page: Any, address: str) -> None:
     assert asked(page) == ["h100", changes]
     page.evaluate("location.hash = '#lab/nowhere/b3_zz_a9'")
     page.wait_for_function(
-        "propdLab.answer.preset === 'cpu-1' && propdLab.answer.values.rows === 3"
+        "propdLab.answer.preset === 'cpu-2' && propdLab.answer.values.rows === 3"
     )
 
 

@@ -134,7 +134,7 @@ def test_the_headline_is_the_planners_promise() -> None:
 
 
 QUESTIONS = [
-    ("cpu-1", {}),
+    ("cpu-2", {}),
     ("a100", {"rows": 8}),
     ("h100", {"rows": 32, "prune": "always"}),
     ("t4", {"prune": "never"}),

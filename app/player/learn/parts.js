@@ -152,5 +152,5 @@ export function costsCommand({ about }) {
 /** How a table was measured. */
 export function sourceOfTable(about, command, words) {
   return make("p", { class: "propd-source" },
-    say(words.source_table, { model: about.model, dtype: about.weights === "int4" ? words.weights.int4 : about.dtype, device: about.device, threads: countOf(words.threads, about.threads), clock: about.clock ? `, ${about.clock}` : "", date: about.recorded }), " ", make("code", {}, command));
+    say(words.source_table, { model: about.model, dtype: about.weights === "int4" ? words.weights.int4 : about.dtype, device: about.device, threads: countOf(words.threads, about.threads), date: about.recorded }), " ", make("code", {}, command));
 }
