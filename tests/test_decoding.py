@@ -11,9 +11,8 @@ import torch
 from propd.core import CostTable, DecodingConfig, StepEvent
 from propd.decoding import DecodingSession
 from propd.heads.rooted import Heads
-from propd.methods import METHODS, make_guesser, make_planner, make_pruner, settled
+from propd.methods import METHODS, make_cost, make_guesser, make_planner, make_pruner, settled
 from propd.models.backbone import Backbone
-from propd.planning.cost import CurveCost
 from tests.conftest import tiny_heads, tiny_transformer
 from tests.models.test_backbone import run_line
 
@@ -44,9 +43,9 @@ def make_session(
     end_tokens: tuple[int, ...] = (),
     max_rows: int = 1,
 ) -> DecodingSession:
-    # pruned in every step, so that pruning is met often
-    config = settled(dataclasses.replace(config, prune_when="always"))
-    shape, cost = heads.shape, CurveCost(COSTS)
+    # pruned in every step, so that pruning is met often; sizes by a table, so that no clock decides
+    config = settled(dataclasses.replace(config, prune_when="always", cost_table=COSTS))
+    shape, cost = heads.shape, make_cost(config, COSTS)
     planner, pruner = make_planner(config, shape, cost), make_pruner(config, shape, cost)
     room = backbone.max_positions
     return DecodingSession(

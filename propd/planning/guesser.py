@@ -9,8 +9,7 @@ session: nothing is trained, and no text of one session reaches another.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from heapq import nlargest
+from collections.abc import Collection, Sequence
 
 from propd.core import Source
 from propd.planning.chances import RATE, Calibration
@@ -87,15 +86,16 @@ class Mixture:
             return said
         weight = self._guesser.weights[length]
         chances = {token: weight * share for token, share in shares.items()}
+        heads: Collection[int] = ()
         if said is not None:
+            heads, rest = frozenset(said.token_ids), 1 - weight
             for token, chance in zip(said.token_ids, said.probabilities, strict=True):
-                chances[token] = chances.get(token, 0.0) + (1 - weight) * chance
-        best = nlargest(RANKS, chances.items(), key=lambda item: item[1])
-        heads = frozenset(said.token_ids) if said is not None else frozenset()
+                chances[token] = chances.get(token, 0.0) + rest * chance
+        best = sorted(chances, key=chances.__getitem__, reverse=True)[:RANKS]
         return Guesses(
-            tuple(token for token, _ in best),
-            tuple(min(0.99, chance) for _, chance in best),
-            tuple(_source(token in shares, token in heads) for token, _ in best),
+            tuple(best),
+            tuple([min(0.99, chances[token]) for token in best]),
+            tuple([_source(token in shares, token in heads) for token in best]),
         )
 
     def _of_heads(self, path: Path) -> Guesses | None:

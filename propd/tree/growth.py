@@ -63,27 +63,27 @@ def grow_by(
     paths: list[tuple[int, ...]] = [()]
     lists: list[tuple[Sequence[int], Sequence[float]]] = []
     offers: list[tuple[float, int, int]] = []  # (-value, parent, rank)
-
-    def offer(parent: int, rank: int) -> None:
-        chances = lists[parent][1]
-        if rank < len(chances) and values[parent] * chances[rank] >= least:
-            heappush(offers, (-values[parent] * chances[rank], parent, rank))
-
-    def open_list(node: int) -> None:
+    node = 0
+    while True:
+        # what may follow the newest node
         found = after(paths[node]) if depths[node] < deepest else None
-        lists.append((found[0], found[1]) if found else ((), ()))
-        offer(node, 0)
-
-    open_list(0)
-    while offers and len(parents) <= size:
+        tokens, chances = (found[0], found[1]) if found else ((), ())
+        lists.append((tokens, chances))
+        if chances and values[node] * chances[0] >= least:
+            heappush(offers, (-values[node] * chances[0], node, 0))
+        if not offers or node == size:
+            break
         value, parent, rank = heappop(offers)
+        tokens, chances = lists[parent]
+        node += 1
         parents.append(parent)
         ranks.append(rank)
         depths.append(depths[parent] + 1)
         values.append(-value)
-        paths.append((*paths[parent], lists[parent][0][rank]))
-        offer(parent, rank + 1)
-        open_list(len(parents) - 1)
+        paths.append((*paths[parent], tokens[rank]))
+        rank += 1
+        if rank < len(chances) and values[parent] * chances[rank] >= least:
+            heappush(offers, (-values[parent] * chances[rank], parent, rank))
     return TokenTree(tuple(parents), tuple(ranks), tuple(depths), tuple(values))
 
 
