@@ -156,6 +156,7 @@ class Crew(EngineRoom):
         try:
             yield from worker.perform(work, self.known)
         except Lost as error:
+            worker.end()  # it may still be dying
             log.error("a worker process ended, and with it a run")
             raise ProPDError(words.LOST) from error
         finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -54,15 +55,13 @@ def serving(arguments: Sequence[str], variables: Mapping[str, str] = os.environ)
         parser.add_argument(f"--{name}", metavar="N", help=told)
     parser.add_argument("--share", action="store_true", help=words.SHARE)
     given = parser.parse_args(arguments)
-    asked = Serving(
-        **{
-            name: _number(name, f"--{name}", getattr(given, name))
+    numbers = {
+        name: _number(name, f"--{name}", getattr(given, name))
             if getattr(given, name) is not None
             else _number(name, variable, variables.get(variable))
-            for name, variable in VARIABLES.items()
-        },
-        share=given.share,
-    )
+        for name, variable in VARIABLES.items()
+    }
+    asked = Serving(numbers["workers"], numbers["threads"], numbers["queue"], given.share)
     if zero_gpu.ON and asked.workers:
         told = words.ZERO_GPU.format(name=VARIABLES["workers"], given=asked.workers)
         raise InvalidRequest(told)
@@ -75,7 +74,7 @@ def _number(name: str, said: str, given: str | None) -> int:
     if not given:
         return int(getattr(Serving, name))
     limits = {"name": said, "least": least, "most": most}
-    if not given.strip().lstrip("-").isdecimal():
+    if not re.fullmatch(r"\s*-?\d{1,18}\s*", given):
         raise InvalidRequest(words.NO_WHOLE_NUMBER.format(given=given[:40], **limits))
     if not least <= int(given) <= most:
         raise InvalidRequest(words.OUT_OF_RANGE.format(given=int(given), **limits))

@@ -53,7 +53,7 @@ def visit(client: Client, prompt: str, tokens: int) -> Visit:
 
 
 def crowd(addresses: list[str], visitors: int, seconds: float, tokens: int) -> list[Visit]:
-    """The visits of a crowd that asks for so long; visitor k is held by replica k, as by a cookie."""
+    """The visits of a crowd that asks for so long; each visitor is held at one replica."""
     until = time.monotonic() + seconds
 
     def one(number: int) -> list[Visit]:

@@ -16,12 +16,12 @@ SHARE = "ask Gradio for a public address"
 NO_WHOLE_NUMBER = "{name} is '{given}'; it must be a whole number from {least} to {most}."
 OUT_OF_RANGE = "{name} is {given}; it must be between {least} and {most}."
 ZERO_GPU = (
-    "{name} is {given}, and ZeroGPU makes a process for each request by itself; leave it at 0 there."
+    "{name} is {given}, and ZeroGPU makes a process for each request by itself; leave it at 0."
 )
 
 LOST = (
-    "The process that ran this has ended, and this run with it; what was written stays on the page. "
-    "Ask again: another process takes its place."
+    "The process that ran this has ended, and this run with it; what was written stays on the "
+    "page. Ask again: another process takes its place."
 )
 STARTING = "starting process {number} of {workers}"
 GPU_TIME = (

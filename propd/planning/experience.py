@@ -1,4 +1,4 @@
-"""What requests taught an engine, as plain numbers: they can go to another process and come back."""
+"""What requests taught an engine, as plain numbers that can go to another process and back."""
 
 from __future__ import annotations
 

@@ -12,14 +12,14 @@ import pytest
 
 import propd
 from app import settings
+from app.comparing import Comparison, question
 from app.crew import Crew
 from app.runs import answer, attend
 from app.strings import serving as words
 from app.tabs.compare import finished
-from app.comparing import Comparison, question
 from app.ui import build
 from propd.core import DecodingConfig
-from propd.errors import InvalidRequest, ProPDError
+from propd.errors import ProPDError
 from tests.app.works import Deadly, Slow, Stuck
 
 PATIENCE = 120

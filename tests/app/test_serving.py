@@ -32,8 +32,9 @@ def test_the_command_line_comes_before_variables_and_those_before_defaults() -> 
         ([], {"PROPD_WORKERS": "1.5"}, "PROPD_WORKERS is '1.5'; it must be a whole number"),
         (["--workers", "33"], {}, "--workers is 33; it must be between 0 and 32."),
         ([], {"PROPD_THREADS": "-1"}, "PROPD_THREADS is -1; it must be between 0 and 1024."),
+        (["--workers=--1"], {}, "--workers is '--1'"),
         (["--queue", "0"], {}, "--queue is 0; it must be between 1 and 1000."),
-        (["--queue", "9" * 60], {}, "--queue is 9"),
+        (["--queue", "9" * 60], {}, "--queue is '9999"),
     ],
 )
 def test_a_number_that_is_none_is_refused_in_words(

@@ -32,6 +32,11 @@ TIMEOUT = 60
 Stream = Callable[..., Iterator[Any]]
 
 
+def _next(pipe: Any) -> bytes:
+    assert pipe.poll(TIMEOUT), "the fork hangs"
+    return bytes(pipe.recv_bytes())
+
+
 def forked(task: Stream) -> Stream:
     """What `spaces.GPU` makes of a generator function on ZeroGPU, without a GPU."""
     context = multiprocessing.get_context("fork")
@@ -51,11 +56,15 @@ def forked(task: Stream) -> Stream:
         stop = context.Event()
         process = context.Process(target=work, args=(pickle.dumps(asked), there, stop))
         process.start()
+        there.close()
+        item = None
         try:
-            while here.poll(TIMEOUT) and (item := here.recv_bytes()):
+            while item := _next(here):
                 yield pickle.loads(item)
         finally:
             stop.set()
+            while item:  # it may be waiting for someone to read what it has run ahead
+                item = _next(here)
             process.join(TIMEOUT)
             assert process.exitcode == 0
 
