@@ -12,8 +12,8 @@ from typing import Any
 from app import settings
 from app.drawn import drawn_small
 from app.options import config_of, whole
-from app.progress import Progress
 from app.performing import Message
+from app.progress import Progress
 from app.strings import compare as words
 from propd.core import DecodingConfig, StepEvent
 from propd.errors import InvalidRequest

@@ -13,8 +13,8 @@ from app import settings
 from app.differences import compare_texts
 from app.drawn import drawn
 from app.options import config_of, whole
-from app.progress import Progress
 from app.performing import Message
+from app.progress import Progress
 from app.strings import compare as words
 from app.tally import PLAIN, baseline_of, figures, speed_ups, spread, stats_of
 from propd.core import DecodingConfig, RunStats, StepEvent

@@ -52,7 +52,7 @@ class Worker:
         while True:
             kind, told = self._hear()
             if kind == READY:
-                return told  # type: ignore[no-any-return]
+                return told
             if kind != STAGE:
                 raise ProPDError(told)
             report(told)
@@ -107,7 +107,7 @@ class Worker:
         try:
             if self.pipe is None or not self.pipe.poll(seconds):
                 raise Lost
-            return self.pipe.recv()  # type: ignore[no-any-return]
+            return self.pipe.recv()
         except (EOFError, OSError) as error:
             raise Lost from error
 

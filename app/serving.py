@@ -57,8 +57,8 @@ def serving(arguments: Sequence[str], variables: Mapping[str, str] = os.environ)
     given = parser.parse_args(arguments)
     numbers = {
         name: _number(name, f"--{name}", getattr(given, name))
-            if getattr(given, name) is not None
-            else _number(name, variable, variables.get(variable))
+        if getattr(given, name) is not None
+        else _number(name, variable, variables.get(variable))
         for name, variable in VARIABLES.items()
     }
     asked = Serving(numbers["workers"], numbers["threads"], numbers["queue"], given.share)

@@ -12,11 +12,16 @@ from typing import Any, TypeVar
 
 from app import settings  # noqa: F401  (before gradio, which `spaces` imports)
 
-spaces: Any
-try:
-    import spaces
-except ImportError:
-    spaces = None
+
+def _package() -> Any:
+    try:
+        import spaces
+    except ImportError:
+        return None
+    return spaces
+
+
+spaces = _package()
 
 ON = os.environ.get("SPACES_ZERO_GPU", "").lower() in ("1", "t", "true")
 """Whether this process runs in such a Space."""

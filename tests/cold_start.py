@@ -123,7 +123,11 @@ def measure(asked: argparse.Namespace) -> dict[str, Any]:
     if asked.clean:
         found = {"installing": installing, **found}
     return {
-        "about": {**about, "cores": os.cpu_count(), "model": "cached" if asked.cache else "fetched"},
+        "about": {
+            **about,
+            "cores": os.cpu_count(),
+            "model": "cached" if asked.cache else "fetched",
+        },
         "picture before model": early,
         "seconds": {name: round(value, 1) for name, value in found.items()},
         "gigabytes": {name: round(value / 1e9, 2) for name, value in memory.items()},

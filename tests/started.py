@@ -96,9 +96,7 @@ class App:
 
 
 @contextmanager
-def started(
-    python: str | Path, *arguments: str, **variables: str
-) -> Iterator[App]:
+def started(python: str | Path, *arguments: str, **variables: str) -> Iterator[App]:
     """The app under some Python, on a port of its own; its output goes to this command's."""
     port = free_port()
     environment = {**os.environ, "GRADIO_SERVER_PORT": str(port), **variables}

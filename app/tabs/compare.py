@@ -89,10 +89,8 @@ def live(room: EngineRoom, make: Callable[[], Task]) -> Iterator[Message]:
 def finished(room: EngineRoom, make: Callable[[], Task]) -> Message:
     """The summary of work, done while the caller waits."""
     with toasts():
-        last: Message = {}
-        for last in attend(room, Summed(make())):
-            pass
-        return last
+        *_, summary = attend(room, Summed(make()))
+        return summary
 
 
 def offer_methods(studio: Studio, methods: gr.CheckboxGroup) -> None:

@@ -11,8 +11,8 @@ import gradio as gr
 from app import settings
 from app.options import config_of
 from app.panel import panel
-from app.recorded import recorded_runs
 from app.performing import Message
+from app.recorded import recorded_runs
 from app.runs import EngineRoom, answer
 from app.strings import watch as words
 from app.studio import UNSEEN, Studio

@@ -97,13 +97,12 @@ def test_a_process_that_dies_takes_only_its_own_run(crew: Crew) -> None:
     assert list(answer(crew, "abc", ASKED))[-1]["phase"] == "done"
 
 
-def test_what_one_process_measured_the_next_one_knows(
-    crew: Crew, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_one_process_measured_the_next_one_knows(crew: Crew) -> None:
     """Measured again beside others at work, costs would be those of a crowded machine."""
     assert set(crew.known.costs) == {1}
     before = crew.known.costs[1]
-    pytest.raises(ProPDError, told, crew, Deadly())
+    with pytest.raises(ProPDError):
+        told(crew, Deadly())
     whole(crew)
     assert crew.known.costs[1] == before
 

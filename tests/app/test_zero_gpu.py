@@ -198,7 +198,7 @@ def test_more_time_than_is_lent_is_refused_in_words(
 ) -> None:
     work = Comparison(question("abc", ["propd", "medusa", "bpd", "lookup"], 204, 5))
     monkeypatch.setattr(zero_gpu, "ON", True)
-    with pytest.raises(InvalidRequest, match="ask for 175 seconds of a GPU .* 120 at most"):
+    with pytest.raises(InvalidRequest, match=r"ask for 175 seconds of a GPU .* 120 at most"):
         list(attend(room, work))
 
 
