@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import multiprocessing
 import pickle
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from inspect import isgeneratorfunction
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -242,8 +243,12 @@ def test_without_the_package_nothing_is_done(monkeypatch: pytest.MonkeyPatch) ->
 @pytest.fixture
 def packages_own_fork(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[dict[str, Any]]]:
     """`perform` as the package wraps it on ZeroGPU; the GPU and who lends it are stand-ins."""
-    pytest.importorskip("spaces")
-    monkeypatch.setattr(torch.version, "cuda", torch.version.cuda or "12.8")  # it reads this
+    zero = pytest.importorskip("spaces.zero")
+    # its stand-in for CUDA cannot be imported where torch has none
+    weights = ModuleType("spaces.zero.torch")
+    vars(weights)["enter_mode"] = lambda: None
+    monkeypatch.setitem(sys.modules, weights.__name__, weights)
+    monkeypatch.setattr(zero, "torch", weights, raising=False)
     from spaces.zero import wrappers
 
     asked: list[dict[str, Any]] = []
@@ -255,7 +260,6 @@ def packages_own_fork(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[dict[str
     monkeypatch.setattr(wrappers.client, "schedule", schedule)
     monkeypatch.setattr(wrappers.client, "release", lambda *told, **more: None)
     monkeypatch.setattr(wrappers, "worker_init", lambda **told: torch.set_num_threads(1))
-    monkeypatch.setattr(wrappers.torch, "enter_mode", lambda: None)
     wrapped = wrappers.generator_function_wrapper(perform, seconds_of, None)
     monkeypatch.setattr(runs, "perform", wrapped)
     monkeypatch.setattr(zero_gpu, "ON", True)
