@@ -1,11 +1,18 @@
 """Build and launch ProPD Studio. Hugging Face Spaces start this file."""
 
-from app.runs import EngineRoom
-from app.ui import build, launch
+import sys
 
-room = EngineRoom()
-demo = build(room)
+if __name__ == "__main__":  # worker processes read this file too, and must not start a page
+    from app.serving import serving
+    from app.ui import build, launch
+    from propd.errors import ProPDError
 
-if __name__ == "__main__":
+    try:
+        asked = serving(sys.argv[1:])
+    except ProPDError as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)
+    room = asked.room()
+    demo = build(room)
     room.open()
-    launch(demo)
+    launch(demo, asked)

@@ -12,8 +12,8 @@ from typing import Any
 from app import settings
 from app.drawn import drawn_small
 from app.options import config_of, whole
+from app.performing import Message
 from app.progress import Progress
-from app.runs import Message
 from app.strings import compare as words
 from propd.core import DecodingConfig, StepEvent
 from propd.errors import InvalidRequest
@@ -25,6 +25,8 @@ RESENT = 3
 """Messages that hold all passes of a batch that just ended: the page may skip one."""
 LONGEST_PROMPT = 4000
 """Characters."""
+MEASURING = 48
+"""Passes, about, to learn what a batch costs and to warm it up."""
 
 
 @dataclass(frozen=True)
@@ -136,6 +138,11 @@ class Sweep:
         # the time of a pass grows more slowly than its rows
         self.progress = Progress([(rows, 4.0 + rows) for rows in asked.sizes])
         self.now: Message = {}
+
+    @property
+    def passes(self) -> int:
+        """One a token at most, and the prompt, for every batch; measuring its costs counts too."""
+        return len(self.asked.sizes) * (self.asked.config.max_new_tokens + 1 + MEASURING)
 
     def message(self, phase: str, *, whole: bool = False, stage: str = "") -> Message:
         """What the page gets to know; the last one (whole) has all passes."""

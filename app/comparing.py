@@ -13,8 +13,8 @@ from app import settings
 from app.differences import compare_texts
 from app.drawn import drawn
 from app.options import config_of, whole
+from app.performing import Message
 from app.progress import Progress
-from app.runs import Message
 from app.strings import compare as words
 from app.tally import PLAIN, baseline_of, figures, speed_ups, spread, stats_of
 from propd.core import DecodingConfig, RunStats, StepEvent
@@ -151,6 +151,12 @@ class Comparison:
         self.progress = Progress(plan)
         self.now: Message = {}
         """What is being done: stage, method, repeat."""
+
+    @property
+    def passes(self) -> int:
+        """One a token at most, and the prompt, in every run; warming up counts too."""
+        runs = self.asked.repeats * (self.asked.settings.max_new_tokens + 1) + WARM_UP_TOKENS
+        return len(self.asked.methods) * runs
 
     @property
     def reference(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final, Literal
 
-from app.runs import Message
+from app.performing import Message
 from propd.benchmark.lossless import Difference, examine, first_difference
 from propd.core import DecodingConfig
 

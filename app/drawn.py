@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from app.runs import Message
+from app.performing import Message
 from propd.core import StepEvent
 from propd.event_json import event_to_json
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from math import isfinite
-from typing import Any
-
-import gradio as gr
+from typing import TYPE_CHECKING, Any
 
 from app import settings
 from app.strings import page as words
 from propd.core import DecodingConfig
 from propd.errors import InvalidRequest
+
+if TYPE_CHECKING:  # worker processes need this module and no page
+    import gradio as gr
 
 
 @dataclass(frozen=True)

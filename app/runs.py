@@ -7,45 +7,88 @@ import logging
 import threading
 import time
 import uuid
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import closing
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any
 
 import propd
-from app import patience, settings
-from app.strings import page
+from app import patience, settings, zero_gpu
+from app.performing import ROOMS, Message, Told, Work, perform, seconds_of
+from app.strings import page, serving
 from propd.core import DecodingConfig
-from propd.errors import ProPDError
+from propd.errors import InvalidRequest, ProPDError
 from propd.event_json import event_to_json
 from propd.methods import METHODS, MethodSettings, asks_heads, settled
+from propd.planning.experience import Experience
 from propd.recording import header_for
 from propd.trace import header_to_json
 
-Message = dict[str, Any]
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class About:
+    """What the page must know of a loaded model; plain data."""
+
+    name: str
+    dtype: str
+    device: str
+    threads: int
+    heads: bool
+    """Whether it has draft heads."""
+
+
+def about(engine: Any) -> About:
+    """An engine in short."""
+    told = (engine.name, engine.dtype, engine.device, engine.threads)
+    return About(*told, heads=engine.heads is not None)
+
+
+def prepare(model: str, report: Callable[[str], None], known: Experience | None = None) -> Any:
+    """An engine that is ready for its first visitor. known: what another one has learned."""
+    engine = propd.load(model, weights=settings.WEIGHTS, report=report)
+    if known is not None:
+        engine.learn(known)
+    if not zero_gpu.ON:  # there the GPU comes with the first request
+        report(page.MEASURING)
+        engine.warm_up()
+    return engine
 
 
 class EngineRoom:
     """Loads the engine once, in the background, so that the page opens without waiting for it."""
 
+    places = 1
+    """Visitors whose work is done at the same time: two would share the processor, and each would
+    measure the other."""
+
     def __init__(self, model: str = settings.MODEL) -> None:
         self.model = model
+        self.name = uuid.uuid4().hex
         self.stage = page.LOADING_FIRST
         self.engine: Any = None
         self.reason = ""
         self.began = time.monotonic()
         self.done = threading.Event()
+        self._about: About | None = None
+        ROOMS[self.name] = self
 
     def open(self) -> None:
-        """Begin to load."""
+        """Begin to load. On ZeroGPU the page waits: only this thread can place weights there."""
         self.began = time.monotonic()
-        threading.Thread(target=self._load, daemon=True, name="load-model").start()
+        if zero_gpu.ON:
+            self._load()
+        else:
+            threading.Thread(target=self._load, daemon=True, name="load-model").start()
+
+    def close(self) -> None:
+        """End what runs beside the page; here nothing does."""
 
     def _load(self) -> None:
         try:
-            engine = propd.load(self.model, weights=settings.WEIGHTS, report=self._report)
-            self._report(page.MEASURING)
-            engine.warm_up()
+            engine = prepare(self.model, self._report)
+            self._about = about(engine)
             self.engine = engine
             patience.remember(self.model, time.monotonic() - self.began)
         except ProPDError as error:
@@ -60,11 +103,35 @@ class EngineRoom:
     def _report(self, stage: str) -> None:
         self.stage = stage
 
+    @property
+    def ready(self) -> bool:
+        """Whether work can be done."""
+        return self.engine is not None
+
+    @property
+    def about(self) -> About | None:
+        """The model, once it is loaded."""
+        if self._about is None and self.engine is not None:
+            return about(self.engine)
+        return self._about
+
+    def perform(self, work: Work) -> Iterator[Told]:
+        """Do work with the model, which is loaded. Closing the iterator cancels it."""
+        known = self.engine.experience()
+        given, limit = seconds_of(self.name, work, known), settings.GPU_MOST
+        if zero_gpu.ON and given > limit:
+            raise InvalidRequest(serving.GPU_TIME.format(given=given, limit=limit))
+        return perform(self.name, work, known)
+
+    def learn(self, experience: Experience) -> None:
+        """What work has taught an engine, if it was a copy of this one."""
+        self.engine.learn(experience)
+
     def status(self) -> str:
         """One line about the model for the page."""
-        if self.engine is not None:
-            words = {name: getattr(self.engine, name) for name in ("dtype", "device", "threads")}
-            sentence = page.READY_THREADS if words["device"] == "cpu" else page.READY
+        if (ready := self.about) is not None:
+            words = {"dtype": ready.dtype, "device": ready.device, "threads": ready.threads}
+            sentence = page.READY_THREADS if ready.device == "cpu" else page.READY
             return sentence.format(model=self.model, **words)
         if self.done.is_set():
             return page.NO_MODEL.format(reason=self.reason)
@@ -77,7 +144,8 @@ class EngineRoom:
         """What the model can run, the best known first; all, while nothing is known of it."""
         first = [METHODS[name] for name in settings.METHODS_FIRST]
         methods = [*first, *(method for method in METHODS.values() if method not in first)]
-        if self.engine is None or self.engine.heads is not None:
+        ready = self.about
+        if ready is None or ready.heads:
             return methods
         return [m for m in methods if not asks_heads(settled(DecodingConfig(method=m.name)))]
 
@@ -89,18 +157,6 @@ class EngineRoom:
         yield self.status()
 
 
-class Work(Protocol):
-    """Something that a visitor asks of the model."""
-
-    def message(self, phase: str, *, whole: bool = False, stage: str = "") -> Message:
-        """What the page gets to know; whole: all of it, because it is the last message."""
-        ...
-
-    def stream(self, engine: Any) -> Iterator[Message]:
-        """Do it; closing the iterator cancels it."""
-        ...
-
-
 class Run:
     """One request: its messages to the page, coalesced and bounded."""
 
@@ -109,6 +165,11 @@ class Run:
         self.prompt, self.config, self.continuing = prompt, config, tuple(continuing)
         self.header: Message = {"prompt": prompt, "method": config.method}
         self.events: list[Message] = []
+
+    @property
+    def passes(self) -> int:
+        """One a token at most, and the prompt."""
+        return self.config.max_new_tokens + 1
 
     def message(self, phase: str, *, whole: bool = False, stage: str = "") -> Message:
         """What the page gets to know: the latest events, or all of them when the run is over.
@@ -155,19 +216,23 @@ def answer(
 def attend(room: EngineRoom, work: Work) -> Iterator[Message]:
     """The messages of work that needs the model, which may still be loading.
 
-    An error reaches the page as a last message "failed" and is raised again as a toast's text, a
+    An error reaches the page as a last message "failed" and is raised as a toast's text, a
     `ProPDError`; what was sent before stays on screen.
     """
     while not room.done.wait(timeout=0.5):
         yield work.message("loading", stage=room.stage)
-    try:
-        if room.engine is None:
-            raise ProPDError(page.NO_MODEL.format(reason=room.reason))
-        yield from work.stream(room.engine)
-    except ProPDError:
+    if not room.ready:
         yield work.message("failed", whole=True)
-        raise
-    except Exception as error:
-        log.exception("a run failed")
-        yield work.message("failed", whole=True)
-        raise ProPDError(page.UNEXPECTED) from error
+        raise ProPDError(page.NO_MODEL.format(reason=room.reason))
+    with closing(room.perform(work)) as telling:  # type: ignore[type-var]
+        for kind, told in telling:
+            if kind == "message":
+                yield told
+            elif kind == "learned":
+                room.learn(told)
+            elif kind == "waiting":
+                yield work.message("loading", stage=told)
+            else:
+                last, sentence = told
+                yield last
+                raise ProPDError(sentence)

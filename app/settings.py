@@ -50,4 +50,16 @@ MESSAGES_PER_SECOND = 11
 MESSAGE_EVENTS = 12
 """Latest events in a message. More than new ones, because the page may skip a message."""
 QUEUE_SIZE = 20
+"""Visitors who may wait, unless the start says otherwise."""
+MOST_WORKERS = 32
+MOST_WAITING = 1000
 SESSIONS = 200
+
+STOP_SECONDS = 20.0
+"""For which a worker process may go on after Stop, until it is ended."""
+GPU_BEGIN = 10.0
+"""Seconds of a lent GPU before the first token: weights are moved, costs are measured."""
+GPU_PASS = 0.04
+"""Seconds of it for each pass at most. Both are estimates: nothing was measured on ZeroGPU."""
+GPU_MOST = 120
+"""Seconds that a visitor may ask for."""

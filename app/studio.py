@@ -11,8 +11,6 @@ from app.runs import EngineRoom
 
 UNSEEN: Final[dict[str, Any]] = {"show_progress": "hidden", "api_visibility": "private"}
 """For events of the page itself: no spinner, no entry in the API."""
-ONE_AT_A_TIME: Final[dict[str, Any]] = {"concurrency_id": "model", "concurrency_limit": 1}
-"""For events that run the model: all of them share one place in the queue."""
 
 
 @dataclass(frozen=True)
@@ -22,3 +20,8 @@ class Studio:
     room: EngineRoom
     options: Options
     traces: Path
+
+    @property
+    def turns(self) -> dict[str, Any]:
+        """For events that run the model: they share its places, the others wait in the queue."""
+        return {"concurrency_id": "model", "concurrency_limit": self.room.places}

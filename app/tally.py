@@ -7,7 +7,7 @@ from dataclasses import asdict
 from functools import reduce
 from statistics import median
 
-from app.runs import Message
+from app.performing import Message
 from propd.core import RunStats, StepEvent
 
 PLAIN = "autoregressive"

@@ -13,6 +13,7 @@ import gradio as gr
 from app import sidebar
 from app.panel import PLOTLY
 from app.runs import EngineRoom
+from app.serving import Serving
 from app.strings import page as words
 from app.studio import UNSEEN, Studio
 from app.tabs import PLACES
@@ -50,14 +51,15 @@ def build(room: EngineRoom, traces: Path = settings.TRACES) -> gr.Blocks:
     return demo
 
 
-def launch(demo: gr.Blocks, **more: Any) -> None:
+def launch(demo: gr.Blocks, asked: Serving | None = None, **more: Any) -> None:
     """Serve the page. Port, host and root path: Gradio's GRADIO_... variables."""
-    demo.queue(max_size=settings.QUEUE_SIZE).launch(
+    asked = asked or Serving()
+    demo.queue(max_size=asked.queue).launch(
         theme=theme(),
         css_paths=sorted(settings.PLAYER.glob("*.css")),
         ssr_mode=False,
         run_history=False,
-        share=False,
+        share=asked.share,
         footer_links=["api"],
         max_file_size="5mb",
         state_session_capacity=settings.SESSIONS,

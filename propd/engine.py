@@ -31,6 +31,7 @@ from propd.models.loading import LoadedModel, end_token_ids, load_pretrained
 from propd.models.registry import DEFAULT_MODEL
 from propd.opening import Opening
 from propd.planning.cost_book import CostBook
+from propd.planning.experience import Experience
 from propd.planning.parts import Parts
 from propd.planning.planner import Planner
 from propd.planning.pruner import Pruner
@@ -257,6 +258,14 @@ class Engine:
         of so many counts, where other work shares the machine.
         """
         return self._costs.table(rows, sweeps)
+
+    def experience(self) -> Experience:
+        """What this engine has learned so far, for another process with the same model."""
+        return Experience(self._costs.known())
+
+    def learn(self, experience: Experience) -> None:
+        """Take over what an engine of the same model has learned on this machine."""
+        self._costs.take(experience.costs)
 
     def _heads_told(self) -> dict[str, str]:
         """What guesses and what looks early; nothing without heads."""

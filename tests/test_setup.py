@@ -106,26 +106,6 @@ def test_the_doctor_wants_the_model_here_or_within_reach(
     assert model.state == state
 
 
-def _front_matter() -> dict[str, str]:
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    lines = text.split("---")[1].splitlines()
-    return dict(line.split(": ", 1) for line in lines if ": " in line)
-
-
-def test_the_space_runs_the_gradio_that_requirements_ask_for() -> None:
-    """A Space installs ``sdk_version`` itself; out of step with the requirements it fails."""
-    version = _front_matter()["sdk_version"]
-    [gradio] = [r for r in _requirements("requirements.txt") if r.name == "gradio"]
-    assert gradio.specifier.contains(version)
-
-
-def test_the_front_matter_names_what_exists() -> None:
-    matter = _front_matter()
-    assert (ROOT / matter["app_file"]).is_file()
-    assert len(matter["short_description"]) <= 60  # the Hub's limit
-    assert matter["python_version"].strip('"') in ("3.10", "3.11", "3.12")
-
-
 def test_every_file_the_readme_shows_exists() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     for target in re.findall(r"\]\(([^)#]+)\)", text):

@@ -15,10 +15,11 @@ from app import settings, sidebar
 from app.batching import Sweep, plan
 from app.comparing import Comparison, question
 from app.panel import panel, url
-from app.runs import EngineRoom, Message, attend
+from app.performing import Message, Summed
+from app.runs import EngineRoom, attend
 from app.strings import compare as words
 from app.strings.watch import PROMPT, PROMPT_HINT, STOP
-from app.studio import ONE_AT_A_TIME, UNSEEN, Studio
+from app.studio import UNSEEN, Studio
 from app.tabs.watch import TELL, buttons, toasts
 from propd.methods import METHODS
 
@@ -58,10 +59,12 @@ def go_and_stop(go: str) -> tuple[gr.Button, gr.Button]:
         )
 
 
-def wire(name: str, go: list[Any], stop: gr.Button, run: Any, inputs: list[Any], out: Any) -> None:
+def wire(
+    name: str, go: list[Any], stop: gr.Button, run: Any, inputs: list[Any], out: Any, turns: Any
+) -> None:
     """What starts a run, what stops it, and that the page is told of both.
 
-    go: the button first, then other components whose submission starts it.
+    go: the button first, then other components whose submission starts it. turns: `Studio.turns`.
     """
     quick: dict[str, Any] = {"outputs": [go[0], stop], "queue": False, **UNSEEN}
     begun = gr.on(
@@ -70,7 +73,7 @@ def wire(name: str, go: list[Any], stop: gr.Button, run: Any, inputs: list[Any],
         js=TELL.format(f"{name}-asked"),
         **quick,
     )
-    running = begun.then(run, inputs, [out], **UNSEEN, **ONE_AT_A_TIME)
+    running = begun.then(run, inputs, [out], **UNSEEN, **turns)
     ended: dict[str, Any] = {"js": TELL.format(f"{name}-ended"), **quick}
     for after in (running.then, running.failure):  # Gradio 6.31 skips "then" after an error
         after(lambda: buttons(running=False), **ended)
@@ -86,10 +89,8 @@ def live(room: EngineRoom, make: Callable[[], Task]) -> Iterator[Message]:
 def finished(room: EngineRoom, make: Callable[[], Task]) -> Message:
     """The summary of work, done while the caller waits."""
     with toasts():
-        work = make()
-        for _ in attend(room, work):
-            pass
-        return work.summary()
+        *_, summary = attend(room, Summed(make()))
+        return summary
 
 
 def offer_methods(studio: Studio, methods: gr.CheckboxGroup) -> None:
@@ -151,7 +152,7 @@ def build_race(studio: Studio) -> None:
     options = studio.options
     sampling = [options.temperature, options.top_p, options.seed]
     inputs = [prompt, methods, options.max_new_tokens, repeats, acceptance, *sampling]
-    wire("compare", [go, prompt], stop, run, inputs, race)
+    wire("compare", [go, prompt], stop, run, inputs, race, studio.turns)
     offer_methods(studio, methods)
 
 
@@ -184,11 +185,12 @@ def build_batches(studio: Studio) -> None:
 
     options = studio.options
     inputs = [prompts, sizes, options.method, options.max_new_tokens]
-    wire("batches", [go], stop, run, inputs, batches)
+    wire("batches", [go], stop, run, inputs, batches, studio.turns)
 
 
-def build_api(room: EngineRoom) -> None:
+def build_api(studio: Studio) -> None:
     """The same for programs (`gradio_client`): one answer at the end, as plain JSON."""
+    room = studio.room
 
     def compare(
         prompt: str,
@@ -219,8 +221,8 @@ def build_api(room: EngineRoom) -> None:
         """Decode prompts (one a line) together, so many at a time, and measure each batch size."""
         return finished(room, lambda: Sweep(plan(prompts, sizes, method, max_new_tokens)))
 
-    gr.api(compare, api_name="compare", **ONE_AT_A_TIME)
-    gr.api(batches, api_name="batches", **ONE_AT_A_TIME)
+    gr.api(compare, api_name="compare", **studio.turns)
+    gr.api(batches, api_name="batches", **studio.turns)
 
 
 def build(studio: Studio) -> None:
@@ -228,4 +230,4 @@ def build(studio: Studio) -> None:
     gr.set_static_paths([settings.COMPARISONS, settings.BATCHES])
     build_race(studio)
     build_batches(studio)
-    build_api(studio.room)
+    build_api(studio)

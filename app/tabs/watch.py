@@ -11,10 +11,11 @@ import gradio as gr
 from app import settings
 from app.options import config_of
 from app.panel import panel
+from app.performing import Message
 from app.recorded import recorded_runs
-from app.runs import EngineRoom, Message, answer
+from app.runs import EngineRoom, answer
 from app.strings import watch as words
-from app.studio import ONE_AT_A_TIME, UNSEEN, Studio
+from app.studio import UNSEEN, Studio
 from propd.errors import InvalidRequest, ProPDError
 
 Controls = tuple[gr.Textbox, gr.Button, gr.Button]
@@ -56,9 +57,10 @@ def branch_of(room: EngineRoom, request: Any) -> tuple[str, str, list[int]]:
     prompt, method, model, continuing = (request[name] for name in names)
     if not isinstance(continuing, list) or not isinstance(method, str):
         raise InvalidRequest(words.NO_BRANCH)
-    if room.engine is not None and model != room.engine.name:
+    known = room.about
+    if known is not None and model != known.name:
         given = str(model)[:80]
-        raise InvalidRequest(words.OTHER_MODEL.format(given=given, model=room.engine.name))
+        raise InvalidRequest(words.OTHER_MODEL.format(given=given, model=known.name))
     return prompt, method, continuing
 
 
@@ -130,7 +132,7 @@ def wire(studio: Studio, controls: Controls, player: gr.HTML) -> None:
         return event._data, *buttons(running=True)
 
     quick: dict[str, Any] = {"queue": False, **UNSEEN}
-    run: dict[str, Any] = {"outputs": [player], "show_progress": "hidden", **ONE_AT_A_TIME}
+    run: dict[str, Any] = {"outputs": [player], "show_progress": "hidden", **studio.turns}
     both = [generate, stop]
     asked, ended = TELL.format("asked"), TELL.format("ended")
     # One after the other: side by side, a run that fails at once could be done before the
@@ -144,7 +146,7 @@ def wire(studio: Studio, controls: Controls, player: gr.HTML) -> None:
     for after in (running.then, running.failure, branching.then, branching.failure):
         after(end, outputs=both, js=ended, **quick)
     stop.click(end, outputs=both, cancels=[running, branching], js=ended, **quick)
-    gr.api(actions.what_if, api_name="what_if", **ONE_AT_A_TIME)
+    gr.api(actions.what_if, api_name="what_if", **studio.turns)
 
 
 def build(studio: Studio) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import reduce
 from threading import Lock
 
@@ -55,6 +55,16 @@ class CostBook:
                 if rows > 1:
                     self._tables[rows] = join_tables(alone, self._least(rows, sweeps))
             return self._tables[rows]
+
+    def known(self) -> dict[int, CostTable]:
+        """The tables so far, by rows: plain data for another process on this machine."""
+        with self._lock:
+            return dict(self._tables)
+
+    def take(self, tables: Mapping[int, CostTable]) -> None:
+        """Tables that another process on this machine has measured; they need not be again."""
+        with self._lock:
+            self._tables.update(tables)
 
     def _least(self, rows: int, sweeps: int) -> CostTable:
         return reduce(least_of, (self._sweep(rows) for _ in range(sweeps)))

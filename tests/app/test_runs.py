@@ -18,6 +18,7 @@ from app.strings import page
 from propd.core import DecodingConfig
 from propd.errors import ModelUnavailable, ProPDError
 from propd.event_json import event_from_json
+from propd.planning.experience import Experience
 from propd.trace import SCHEMA, from_json
 
 ASKED = DecodingConfig(max_new_tokens=40)
@@ -98,6 +99,12 @@ class BrokenEngine:
 
     def text_of(self, token_ids: Any) -> str:
         return ""
+
+    def experience(self) -> Experience:
+        return Experience()
+
+    def learn(self, experience: Experience) -> None:
+        pass
 
     def stream(self, prompt: str, *settings: Any, **more: Any) -> Iterator[Any]:
         try:
