@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 import propd
 from app import patience, settings
+from app.languages import told
 from app.strings import page
 from propd.core import DecodingConfig
 from propd.errors import ProPDError
@@ -159,7 +160,7 @@ def attend(room: EngineRoom, work: Work) -> Iterator[Message]:
     `ProPDError`; what was sent before stays on screen.
     """
     while not room.done.wait(timeout=0.5):
-        yield work.message("loading", stage=room.stage)
+        yield work.message("loading", stage=told(room.stage))
     try:
         if room.engine is None:
             raise ProPDError(page.NO_MODEL.format(reason=room.reason))

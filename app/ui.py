@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,10 @@ from app import settings  # isort: skip  (sets the environment that Gradio reads
 import gradio as gr
 
 from app import sidebar
-from app.panel import PLOTLY
+from app.bundle import bundle
+from app.languages import LANGUAGES, told
+from app.panel import PLOTLY, panel
+from app.relabel import relabel
 from app.runs import EngineRoom
 from app.strings import page as words
 from app.studio import UNSEEN, Studio
@@ -33,11 +37,12 @@ def build(room: EngineRoom, traces: Path = settings.TRACES) -> gr.Blocks:
 
     async def watch() -> AsyncIterator[str]:
         async for line in room.watch():
-            yield line
+            yield told(line)
 
     gr.set_static_paths([settings.PLAYER, traces, PLOTLY])
     with gr.Blocks(title=words.TITLE, analytics_enabled=False) as demo:
         gr.Markdown(f"# {words.TITLE}\n{words.LEAD}", elem_id="lead")
+        panel("tongue", "tongue.js", "page.MENU", names=LANGUAGES)
         status = gr.Markdown(room.status(), elem_id="model-status")
         options = sidebar.build(room)
         # Wrapped, not behind a menu: a permalink must find the button of its tab.
@@ -45,15 +50,24 @@ def build(room: EngineRoom, traces: Path = settings.TRACES) -> gr.Blocks:
             for name, place in PLACES.items():
                 with gr.Tab(words.PLACES[name], id=name, elem_id=f"tab-{name}"):
                     place(Studio(room, options, traces))
+        relabel(demo, room)
         known = demo.load(watch, outputs=[status], concurrency_limit=None, **UNSEEN)
         sidebar.follow_model(room, options, known)
     return demo
+
+
+def head() -> str:
+    """What runs before the page is drawn: it finds out the language (tongue.js)."""
+    names = json.dumps(LANGUAGES, ensure_ascii=True)
+    script = bundle(settings.PLAYER, "tongue.js", call=f"$tongue.begin({names})")
+    return f"<script>{script}</script>"
 
 
 def launch(demo: gr.Blocks, **more: Any) -> None:
     """Serve the page. Port, host and root path: Gradio's GRADIO_... variables."""
     demo.queue(max_size=settings.QUEUE_SIZE).launch(
         theme=theme(),
+        head=head(),
         css_paths=sorted(settings.PLAYER.glob("*.css")),
         ssr_mode=False,
         run_history=False,

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from app.strings.page import MENU, TITLE
 from app.strings.watch import WATCH
 
 WORDS = WATCH
-ABOUT = "A recorded run, step by step: what was drafted, what was pruned early, what was kept."
-RUN = "The run"
-NO_SCRIPT = "This page draws its run with JavaScript, which is switched off in this browser."
+FRAME = {
+    **MENU,
+    "title": TITLE,
+    "about": "A recorded run, step by step: what was drafted, what was pruned early, what was kept.",
+    "run": "The run",
+    "no_script": (
+        "This page draws its run with JavaScript, which is switched off in this browser."
+    ),
+}
