@@ -12,8 +12,7 @@ from contextlib import closing
 from typing import Any, Protocol
 
 import propd
-from app import patience, settings
-from app.languages import told
+from app import languages, patience, settings
 from app.strings import page
 from propd.core import DecodingConfig
 from propd.errors import ProPDError
@@ -160,7 +159,7 @@ def attend(room: EngineRoom, work: Work) -> Iterator[Message]:
     `ProPDError`; what was sent before stays on screen.
     """
     while not room.done.wait(timeout=0.5):
-        yield work.message("loading", stage=told(room.stage))
+        yield work.message("loading", stage=languages.told(room.stage))
     try:
         if room.engine is None:
             raise ProPDError(page.NO_MODEL.format(reason=room.reason))

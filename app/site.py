@@ -164,9 +164,7 @@ def build(out: Path) -> list[Path]:
 
 def _clear(out: Path) -> None:
     if out.exists() and any(out.iterdir()) and not (out / MARK).exists():
-        raise InvalidRequest(
-            f"{out} is not empty and was not made by this command; give a new folder with --out."
-        )
+        raise InvalidRequest(words.NOT_OURS.format(out=out))
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
     (out / MARK).touch()  # first of all: what breaks off can be made anew

@@ -15,6 +15,9 @@ PRESETS = {
     "t4": "T4",
 }
 """Label by name; the models stand in the sources."""
+NO_RUN = "Your own run must come with the question; load it first."
+NO_TRACE = "A trace must be given as the text of its file."
+NO_PRESET = "There is no preset '{given}'; use {known} or {run}NAME of a run."
 
 LAB = {
     **STEP,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from app.strings.page import LEAD, MENU, PLACES, TITLE
 
 COMMAND = "Build the studio as plain files that need no server: recorded runs, no model."
+NOT_OURS = "{out} is not empty and was not made by this command; give a new folder with --out."
 FRAME = {
     **MENU,
     **PLACES,

@@ -14,6 +14,9 @@ PRESETS = {
     "rtx-4090": "RTX 4090",
     "t4": "T4",
 }
+NO_RUN = "提问时必须带上你自己的运行；请先加载它。"
+NO_TRACE = "轨迹必须以文件文本的形式给出。"
+NO_PRESET = "没有名为“{given}”的预设；请使用 {known}，或 {run} 加运行的名称。"
 
 LAB = {
     **STEP,
