@@ -42,8 +42,8 @@ def panel(
 ) -> gr.HTML:
     """A place for a module of app/player/ that exports `mount(element, props, watch, base, tools)`.
 
-    words: the name of their table, such as ``watch.WATCH``. Its `props` hold them in the language of
-    the page, the address of plotly.js and whatever is given here; it draws into
+    words: the name of their table, such as ``watch.WATCH``. Its `props` hold them in the language
+    of the page, the address of plotly.js and whatever is given here; it draws into
     ``element.querySelector(".propd-host")`` and gets later values by ``watch("value", ...)``.
     server: functions that the module calls as ``tools.server.name(...)``; anyone on the network
     can call them too, so they must check what they are given.

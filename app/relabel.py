@@ -64,4 +64,3 @@ def relabel(demo: gr.Blocks, room: Any) -> Any:
     opened = demo.load(speak, None, blocks, queue=False, **UNSEEN)
     opened.then(None, js=SHOW)
     return opened
-

@@ -35,18 +35,19 @@ def replay(trace: Trace, *, plotly: bool = False) -> str:
         BODY.format(**{**FRAME, "no_script": without_script("replay.FRAME")}),
         style=look(),
         scripts=[*scripts, player()],
-        data=[block("propd-words", escaped(words())), run_block(told)],
+        data=[data_block("propd-words", words(), 0), data_block("propd-run", told, PACKED_FROM)],
     )
 
 
-def run_block(run: dict[str, Any]) -> str:
-    """The run as data of the page: JSON, or, if that is long, gzip in base64."""
-    text = escaped(run)
-    if len(text) <= PACKED_FROM:
-        return block("propd-run", text)
+def data_block(name: str, told: dict[str, Any], packed_from: int) -> str:
+    """Data of the page: JSON, or, if that has more characters than these, gzip in base64."""
+    text = escaped(told)
+    if len(text) <= packed_from:
+        return block(name, text)
     # No time in it: the same run gives the same file.
-    packed = gzip.compress(json.dumps(run, separators=(",", ":")).encode(), mtime=0)
-    return block("propd-run", base64.b64encode(packed).decode(), kind="application/gzip")
+    plain = json.dumps(told, ensure_ascii=False, separators=(",", ":"))
+    packed = gzip.compress(plain.encode(), mtime=0)
+    return block(name, base64.b64encode(packed).decode(), kind="application/gzip")
 
 
 @cache

@@ -156,7 +156,7 @@ def build(out: Path) -> list[Path]:
         "frame": tables("site.FRAME"),
         "places": {
             name: [_told(name, panel, files) for panel in panels] for name, panels in places.items()
-        }
+        },
     }
     files.put("index.html", _index(places, {**data, "files": list(files.shared)}))
     return sorted(path for path in out.rglob("*") if path.is_file())

@@ -155,7 +155,7 @@ function presetSources(kind, about, words) {
     const { heads } = about;
     return [
       say(words.source_measured, { ...about, numbers: words.numbers[about.numbers] || about.numbers }),
-      say(words.source_heads, { ...heads, steps: about.steps.toLocaleString(words.language) }),
+      say(words.source_heads, { ...heads, steps: about.steps.toLocaleString(words.locale) }),
     ];
   }
   if (kind === "estimated") {

@@ -40,9 +40,9 @@ export function begin(names) {
 }
 
 /** The choice of a language; each is called what it calls itself. */
-export function menu(names, words) {
+export function menu(names, frame) {
   const select = document.createElement("select");
-  select.setAttribute("aria-label", words.language);
+  select.setAttribute("aria-label", frame.language);
   for (const [language, name] of Object.entries(names)) {
     const option = new Option(name, language, false, language === spoken());
     option.lang = TAGS[language] || language;
@@ -60,10 +60,10 @@ export function menu(names, words) {
 
 /** A page of ours without a server: its own sentences, which stand in `data-say`, and the menu. */
 export function speak(tables, names) {
-  const words = tables[spoken()];
-  for (const element of document.querySelectorAll("[data-say]")) element.textContent = words[element.dataset.say];
+  const frame = tables[spoken()];
+  for (const element of document.querySelectorAll("[data-say]")) element.textContent = frame[element.dataset.say];
   const header = document.querySelector(".plain > header");
-  if (header) header.append(menu(names, words));
+  if (header) header.append(menu(names, frame));
 }
 
 /** Called by the page (app/panel.py). */

@@ -41,7 +41,7 @@ export function chance(p) {
 
 /** A place in a list, as the language counts places. */
 export function ordinal(n, words) {
-  const form = new Intl.PluralRules(words.language, { type: "ordinal" }).select(n);
+  const form = new Intl.PluralRules(words.locale, { type: "ordinal" }).select(n);
   return say(words.ordinals[form] || words.ordinals.other, { n });
 }
 

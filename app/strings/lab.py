@@ -174,7 +174,8 @@ LAB = {
     ],
     "table_chosen": "chosen",
     "source_measured": (
-        "Times: measured with {model} in {numbers} on {machine} ({device}, {threads} {threads:thread|threads}), "
+        "Times: measured with {model} in {numbers} on {machine} ({device}, {threads} "
+        "{threads:thread|threads}), "
         "{recorded}, the least of {sweeps} runs of: {command}"
     ),
     "numbers": {"int4": "groups of 4 bits"},

@@ -9,7 +9,9 @@ WORDS = WATCH
 FRAME = {
     **MENU,
     "title": TITLE,
-    "about": "A recorded run, step by step: what was drafted, what was pruned early, what was kept.",
+    "about": (
+        "A recorded run, step by step: what was drafted, what was pruned early, what was kept."
+    ),
     "run": "The run",
     "no_script": (
         "This page draws its run with JavaScript, which is switched off in this browser."

@@ -156,7 +156,8 @@ RUNS = {
         "recorded": "date",
     },
     "counts": (
-        "{steps} {steps:step|steps}: {drafted} drafted, {pruned} pruned early, {verified} verified, "
+        "{steps} {steps:step|steps}: {drafted} drafted, {pruned} pruned early, "
+        "{verified} verified, "
         "{kept} accepted"
     ),
     "save": "Save this run",

@@ -12,8 +12,8 @@ FRAME = {
     "title": TITLE,
     "lead": LEAD,
     "about": (
-        "Everything here was recorded: no model runs behind this page. To run your own prompts and to "
-        "open files of your own, start the app."
+        "Everything here was recorded: no model runs behind this page. To run your own prompts and "
+        "to open files of your own, start the app."
     ),
     "no_script": (
         "This page draws its runs with JavaScript, which is switched off in this browser."

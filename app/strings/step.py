@@ -13,7 +13,7 @@ FATES = {
 }
 
 STEP = {
-    "language": "en",
+    "locale": "en",
     "comma": ", ",
     "and": ", ",
     "stop": ".",

@@ -18,6 +18,7 @@ from tests.browser.pages import MARKS, served, watched
 
 pytestmark = MARKS
 
+
 @pytest.fixture(scope="module")
 def address(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A running app with one recorded run."""

@@ -66,7 +66,7 @@ def test_runs_are_handed_over_once_and_as_many_as_fit() -> None:
     script = """
       const kept = new Map();
       const storage = { getItem: (n) => kept.get(n) ?? null, removeItem: (n) => kept.delete(n),
-        setItem: (n, text) => { if (text.length > 160) throw new Error("full"); kept.set(n, text); } };
+        setItem: (n, text) => { if (text.length > 160) throw "full"; kept.set(n, text); } };
       S.keep({ key: "visit-1", live: true, state: "done", events: [1], text: "x".repeat(100) });
       S.keep({ key: "visit-2", live: true, state: "running", events: [2] });
       S.handOver(storage);

@@ -15,9 +15,7 @@ REPEAT_INFO = "每种方法轮流运行这么多次"
 COMPARE = "对比"
 RUN_BATCHES = "解码"
 BATCH_TITLE = "多条同时解码"
-BATCH_LEAD = (
-    "一起解码的序列共用一次前向，所以每个节点都更贵，最佳的树也更小。选择同时解码多少条，看树怎样变小。"
-)
+BATCH_LEAD = "一起解码的序列共用一次前向，所以每个节点都更贵，最佳的树也更小。选择同时解码多少条，看树怎样变小。"
 BATCH_PROMPTS_LABEL = "提示词，每行一条"
 BATCH_PROMPTS_INFO = "批次大小为 B 时，取前 B 行。"
 BATCH_SIZES = "同时解码的序列数"
@@ -25,7 +23,9 @@ BATCH_SIZES_INFO = "方法和最多词元数取自设置。"
 
 NO_METHOD = "没有选择方法；请至少选一种。"
 REPEATS = "重复次数是 {given}；它必须在 1 到 {limit} 之间。"
-TOO_MUCH = "这次对比可能要写 {given} 个词元，而本页面一次最多写 {limit} 个；请减少方法、重复次数或词元数。"
+TOO_MUCH = (
+    "这次对比可能要写 {given} 个词元，而本页面一次最多写 {limit} 个；请减少方法、重复次数或词元数。"
+)
 NO_SIZE = "没有选择批次大小；请至少选一个。"
 ROWS = "请求的批次有 {given} 条序列；必须在 1 到 {limit} 条之间。"
 FEW_PROMPTS = "给出了 {given} 条提示词；最大的批次需要 {needed} 条。请每行写一条。"

@@ -13,7 +13,7 @@ FATES = {
 }
 
 STEP = {
-    "language": "zh-Hans",
+    "locale": "zh-Hans",
     "comma": "，",
     "and": "、",
     "stop": "。",
