@@ -19,8 +19,8 @@ TEMPLATE = '<div class="propd-host"></div>'
 MOUNT = """
 const base = window.gradio_config.root || "";
 const language = document.documentElement.lang.split("-")[0];
-const told = Object.getOwnPropertyDescriptors(props.languages[language] || {});
-const given = Object.create(props, told); // the rest as it is, also what comes later
+const given = { ...props, ...props.languages[language] };
+Object.defineProperty(given, "value", { get: () => props.value }); // the one that changes
 import(base + props.module)
   .then((module) => module.mount(element, given, watch, base, { server, trigger, upload }));
 """

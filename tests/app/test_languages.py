@@ -21,7 +21,7 @@ from propd.requests import prompt_too_long
 OTHERS = [language for language in LANGUAGES if language != FIRST]
 STRINGS = settings.ROOT / "app" / "strings"
 MODULES = sorted(path.stem for path in STRINGS.glob("*.py") if path.stem != "__init__")
-NOT_TOLD = {"BATCH_PROMPTS", "MORE_PROMPTS", "PROMPTS", "COMMAND", "NOT_OURS", "README"}
+NOT_TOLD = {"UNSAID", "BATCH_PROMPTS", "MORE_PROMPTS", "PROMPTS", "COMMAND", "NOT_OURS", "README"}
 """Prompts, which are written for an English model, and what only a command says."""
 COMMANDS = {"serving", "site"}
 """Modules with sentences of commands."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from app.strings.replay import UNSAID
 from app.strings.zh.page import MENU, TITLE
 from app.strings.zh.watch import WATCH
 
-WORDS = WATCH
+WORDS = {key: said for key, said in WATCH.items() if key not in UNSAID}
 FRAME = {
     **MENU,
     "title": TITLE,
