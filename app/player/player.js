@@ -3,7 +3,7 @@ import { loadPlotly } from "./charts.js";
 import { build, make } from "./dom.js";
 import { pressed } from "./keys.js";
 import { PHASES, phasesOf } from "./phases.js";
-import { openPlace, register, whenShown, writeHash } from "./places.js";
+import { here, openPlace, register, whenShown, writeHash } from "./places.js";
 import { Playback } from "./playback.js";
 import { Runs } from "./runs.js";
 import { Screen } from "./screen.js";
@@ -100,7 +100,7 @@ export class Player {
   /** The page is about to be loaded again: its address shall lead to what is on the screen. */
   leave() {
     const { run, step, phase } = this;
-    if (run && openPlace() === "watch") history.replaceState(history.state, "", writeHash("watch", [run.key || run.name, step, phase]));
+    if (run && openPlace() === "watch") history.replaceState(history.state, "", here(writeHash("watch", [run.key || run.name, step, phase])));
   }
 
   // --- live ---
