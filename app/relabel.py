@@ -18,15 +18,20 @@ from propd.methods import METHODS
 TEXTS = ("label", "info", "placeholder")
 SPOKEN_VALUES = (gr.Markdown, gr.Button)
 """Components whose value is a sentence of ours, and not a visitor's."""
-TOLD_ANEW = ("model-status", "method-about")
-"""Markdown that is filled in by its own events."""
+TOLD_ANEW = ("model-status",)
+"""Markdown that is filled in by its own event."""
 SHOW = "() => document.documentElement.removeAttribute('data-waiting')"
 """The page hid what was still in English (tongue.js)."""
+NAMED = re.compile(r"\*\*(.+)\*\* (.+)")
+"""A method and what it is (sidebar.py)."""
 LINE = re.compile(r"^(#+ |)(.*)$", re.MULTILINE)
 
 
 def in_language(value: str, language: str) -> str:
     """A sentence, or lines of Markdown that are one each."""
+    named = NAMED.fullmatch(value)
+    if named and translated(value, language) == value:
+        return f"**{translated(named[1], language)}** {translated(named[2], language)}"
     return LINE.sub(lambda line: line[1] + translated(line[2], language), value)
 
 

@@ -41,8 +41,11 @@ def build(room: EngineRoom, traces: Path = settings.TRACES) -> gr.Blocks:
 
     gr.set_static_paths([settings.PLAYER, traces, PLOTLY])
     with gr.Blocks(title=words.TITLE, analytics_enabled=False) as demo:
-        gr.Markdown(f"# {words.TITLE}\n{words.LEAD}", elem_id="lead")
-        panel("tongue", "tongue.js", "page.MENU", names=LANGUAGES)
+        with gr.Row(elem_id="head"):
+            with gr.Column(scale=9, min_width=200):
+                gr.Markdown(f"# {words.TITLE}\n{words.LEAD}", elem_id="lead")
+            with gr.Column(scale=1, min_width=110):
+                panel("tongue", "tongue.js", "page.MENU", names=LANGUAGES)
         status = gr.Markdown(room.status(), elem_id="model-status")
         options = sidebar.build(room)
         # Wrapped, not behind a menu: a permalink must find the button of its tab.
