@@ -12,7 +12,7 @@ from typing import Any
 
 from app import settings
 from app.runs import EngineRoom
-from tests.browser.pages import chromium, served
+from tests.browser.pages import chromium, served, settled
 
 PLACES = {
     "watch": "watch/1-question-propd/7",
@@ -23,8 +23,6 @@ PLACES = {
     "benchmark": "runs/bench",
 }
 LOOKS = {"light": (1280, "light"), "dark": (1280, "dark"), "phone": (390, "light")}
-SETTLED_MS = 1500
-"""Charts come after the first tree; there is no one sign for all of them."""
 
 
 def taken(browser: Any, address: str, place: str, look: str, language: str = "en") -> bytes:
@@ -35,8 +33,7 @@ def taken(browser: Any, address: str, place: str, look: str, language: str = "en
     page = context.new_page()
     page.goto(f"{address}?__theme={scheme}&lang={language}#{PLACES[place]}")
     page.locator('[role="tabpanel"]:visible .propd-host svg').first.wait_for(timeout=60_000)
-    page.wait_for_load_state("networkidle")
-    page.wait_for_timeout(SETTLED_MS)
+    settled(page)
     picture: bytes = page.screenshot()
     context.close()
     return picture

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from app.runs import EngineRoom
-from tests.browser.pages import MARKS, served, watched
+from tests.browser.pages import MARKS, served, settled, watched
 
 axe = pytest.importorskip("axe_playwright_python", reason="axe-playwright-python is not installed")
 pytestmark = MARKS
@@ -51,7 +51,7 @@ def test_nothing_serious_is_found(
     with watched(browser, address, viewport=view, reduced_motion="reduce") as page:
         page.goto(f"{address}?__theme={scheme}#{place}")
         page.locator('[role="tabpanel"]:visible .propd-host svg').first.wait_for(state="attached")
-        page.wait_for_load_state("networkidle")
+        settled(page)
         assert findings(page) == []
 
 

@@ -16,7 +16,7 @@ from app.site import build
 from propd.core import DecodingConfig
 from propd.trace import Header, Trace, save
 from tests.browser.engines import SlowEngine
-from tests.browser.pages import MARKS, served, until, watched
+from tests.browser.pages import MARKS, served, settled, until, watched
 
 pytestmark = MARKS
 PLACES = ["watch", "compare", "learn", "lab", "runs", "runs/bench"]
@@ -86,7 +86,7 @@ def opened(page: Any, address: str, place: str = "watch", query: str = "?lang=zh
 @pytest.mark.parametrize("place", PLACES)
 def test_no_english_is_left_in_a_place(page: Any, address: str, place: str) -> None:
     opened(page, address, place)
-    page.wait_for_load_state("networkidle")
+    settled(page)
     page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true;")
     page.get_by_role("button", name="更多设置").click()
     said = page.evaluate(READ)
