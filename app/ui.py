@@ -25,6 +25,10 @@ from app.tabs import PLACES
 def theme() -> gr.themes.Base:
     """Gradio's own fonts and colours: nothing is fetched from elsewhere."""
     return gr.themes.Default(primary_hue="blue", neutral_hue="slate", radius_size="lg").set(
+        # Gradio's own grey for what is said beside things is too pale to be read (3:1 on white).
+        body_text_color_subdued="#5b6472",
+        block_info_text_color="#5b6472",
+        input_placeholder_color="#5b6472",
         button_primary_background_fill="#0072B2",
         button_primary_background_fill_hover="#005f95",
         button_primary_background_fill_dark="#0072B2",
