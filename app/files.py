@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from app.benchmarks import told
+from app.languages import told as said
 from app.replay import replay
 from app.strings import share as words
 from propd.benchmark.result_checks import checked
@@ -39,7 +40,7 @@ def opened(text: Any) -> Answer:
         trace = from_json(body)
         return {"trace": trace_to_json(trace), "fingerprint": fingerprint(trace)}
     except ProPDError as error:
-        return {"error": str(error)}
+        return {"error": said(str(error))}
 
 
 def convert(trace: str, form: str = "json", step: int | None = None, plotly: bool = False) -> str:
@@ -63,7 +64,7 @@ def saved(asked: Any) -> Answer:
         names = ("trace", "form", "step", "plotly")
         return {"text": convert(**{name: asked[name] for name in names if name in asked})}
     except ProPDError as error:
-        return {"error": str(error)}
+        return {"error": said(str(error))}
 
 
 def _json(trace: Trace, step: int | None, plotly: bool) -> str:

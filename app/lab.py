@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from app import lab_presets, settings
+from app.strings import lab as words
 from propd.core import SizeDecision
 from propd.errors import InvalidRequest
 from propd.event_json import short
@@ -37,7 +38,7 @@ def plan(
     """
     if preset == YOUR_RUN:
         if run is None:
-            raise InvalidRequest("Your own run must come with the question; load it first.")
+            raise InvalidRequest(words.NO_RUN)
         basis = basis_from_json(run)
         source: dict[str, Any] = {"kind": "run"}
     else:
@@ -50,7 +51,7 @@ def plan(
 def read_run(text: Any) -> dict[str, Any]:
     """The statistics of a trace file, for `plan`; `InvalidTrace` if it is none."""
     if not isinstance(text, str):
-        raise InvalidRequest("A trace must be given as the text of its file.")
+        raise InvalidRequest(words.NO_TRACE)
     preset = lab_presets.of_trace(from_json(text))
     return {"run": basis_to_json(preset.basis), "kind": preset.kind, "about": preset.about}
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from app import settings
+from app.strings import lab as words
 from propd.errors import InvalidRequest
 from propd.forecast.basis import Basis, basis_from_json
 from propd.forecast.datasheet import (
@@ -132,4 +133,4 @@ def find(name: str, traces: Path) -> Preset:
         if name == RUN + path.stem:
             return of_file(path)
     known = ", ".join([*MEASURED, *SHEETS])
-    raise InvalidRequest(f"There is no preset '{name[:60]}'; use {known} or {RUN}NAME of a run.")
+    raise InvalidRequest(words.NO_PRESET.format(given=name[:60], known=known, run=RUN))

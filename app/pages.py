@@ -9,6 +9,8 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from app.languages import tables
+
 POLICY = (
     "default-src 'none'; script-src {scripts}; style-src 'unsafe-inline'; "
     "img-src data: blob:{more}; base-uri 'none'; form-action 'none'"
@@ -67,3 +69,12 @@ def page(
         "</body>\n</html>\n",
     ]
     return "\n".join(parts)
+
+
+def without_script(frame: str) -> str:
+    """What is read where no script runs, in every language. frame: the name of its table."""
+    said = [
+        f'<p lang="{language}">{html.escape(words["no_script"])}</p>'
+        for language, words in tables(frame).items()
+    ]
+    return "".join(said)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import gradio as gr
 import plotly
 
 from app import settings
+from app.languages import others, table
 
 PLOTLY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 FILES = "/gradio_api/file="
@@ -17,8 +18,11 @@ TEMPLATE = '<div class="propd-host"></div>'
 """Static: Gradio runs a template as a script, so token text in one would be executed."""
 MOUNT = """
 const base = window.gradio_config.root || "";
+const language = document.documentElement.lang.split("-")[0];
+const given = { ...props, ...props.languages[language] };
+Object.defineProperty(given, "value", { get: () => props.value }); // the one that changes
 import(base + props.module)
-  .then((module) => module.mount(element, props, watch, base, { server, trigger, upload }));
+  .then((module) => module.mount(element, given, watch, base, { server, trigger, upload }));
 """
 """The code lives in the module; here it is only told where the server is mounted."""
 
@@ -31,14 +35,15 @@ def url(path: Path) -> str:
 def panel(
     elem_id: str,
     module: str,
-    words: Mapping[str, Any],
+    words: str,
     *,
     server: Sequence[Callable[..., Any]] = (),
     **props: Any,
 ) -> gr.HTML:
     """A place for a module of app/player/ that exports `mount(element, props, watch, base, tools)`.
 
-    Its `props` hold the words, the address of plotly.js and whatever is given here; it draws into
+    words: the name of their table, such as ``watch.WATCH``. Its `props` hold them in the language
+    of the page, the address of plotly.js and whatever is given here; it draws into
     ``element.querySelector(".propd-host")`` and gets later values by ``watch("value", ...)``.
     server: functions that the module calls as ``tools.server.name(...)``; anyone on the network
     can call them too, so they must check what they are given.
@@ -51,7 +56,8 @@ def panel(
         elem_id=elem_id,
         elem_classes=["propd-panel"],
         server_functions=list(server) or None,
-        words=dict(words),
+        words=dict(table(words)),
+        languages=others(words, props),
         plotly=url(PLOTLY),
         module=url(settings.PLAYER / module),
         **props,

@@ -10,19 +10,19 @@ from typing import Any
 
 from app import settings
 from app.bundle import bundle, styles
-from app.pages import block, escaped, page
+from app.languages import LANGUAGES, tables
+from app.pages import block, escaped, page, without_script
 from app.panel import PLOTLY
-from app.strings import page as title
-from app.strings.replay import ABOUT, NO_SCRIPT, RUN, WORDS
+from app.strings.replay import FRAME
 from propd.trace import Trace, trace_to_json
 
 PLAIN = settings.ROOT / "app" / "plain.css"
 PACKED_FROM = 150_000
 """Characters of a run from which on it is packed, so that the file stays under 300 kB."""
 BODY = (
-    '<main class="plain"><header><h1>{title}</h1><p>{about}</p></header>\n'
-    '<h2 class="propd-unseen">{run}</h2><div class="propd-host"></div>'
-    "<noscript><p>{no_script}</p></noscript></main>"
+    '<main class="plain"><header><h1 data-say="title">{title}</h1><p data-say="about">{about}</p>'
+    '</header>\n<h2 class="propd-unseen" data-say="run">{run}</h2><div class="propd-host"></div>'
+    "<noscript>{no_script}</noscript></main>"
 )
 
 
@@ -31,22 +31,33 @@ def replay(trace: Trace, *, plotly: bool = False) -> str:
     told = trace_to_json(trace)
     scripts = [PLOTLY.read_text(encoding="utf-8")] if plotly else []
     return page(
-        f"{title.TITLE}: {' '.join(trace.header.prompt.split())[:80]}",
-        BODY.format(title=title.TITLE, about=ABOUT, no_script=NO_SCRIPT, run=RUN),
+        f"{FRAME['title']}: {' '.join(trace.header.prompt.split())[:80]}",
+        BODY.format(**{**FRAME, "no_script": without_script("replay.FRAME")}),
         style=look(),
         scripts=[*scripts, player()],
-        data=[block("propd-words", escaped({"words": WORDS})), run_block(told)],
+        data=[data_block("propd-words", words(), 0), data_block("propd-run", told, PACKED_FROM)],
     )
 
 
-def run_block(run: dict[str, Any]) -> str:
-    """The run as data of the page: JSON, or, if that is long, gzip in base64."""
-    text = escaped(run)
-    if len(text) <= PACKED_FROM:
-        return block("propd-run", text)
+def data_block(name: str, told: dict[str, Any], packed_from: int) -> str:
+    """Data of the page: JSON, or, if that has more characters than these, gzip in base64."""
+    text = escaped(told)
+    if len(text) <= packed_from:
+        return block(name, text)
     # No time in it: the same run gives the same file.
-    packed = gzip.compress(json.dumps(run, separators=(",", ":")).encode(), mtime=0)
-    return block("propd-run", base64.b64encode(packed).decode(), kind="application/gzip")
+    plain = json.dumps(told, ensure_ascii=False, separators=(",", ":"))
+    packed = gzip.compress(plain.encode(), mtime=0)
+    return block(name, base64.b64encode(packed).decode(), kind="application/gzip")
+
+
+@cache
+def words() -> dict[str, Any]:
+    """What the page says, in every language: a file goes to people whose language nobody knows."""
+    return {
+        "names": LANGUAGES,
+        "frame": tables("replay.FRAME"),
+        "words": tables("replay.WORDS"),
+    }
 
 
 @cache

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import propd
-from app import patience, settings, zero_gpu
+from app import languages, patience, settings, zero_gpu
 from app.performing import ROOMS, Message, Told, Work, perform, seconds_of
 from app.strings import page, serving
 from propd.core import DecodingConfig
@@ -220,7 +220,7 @@ def attend(room: EngineRoom, work: Work) -> Iterator[Message]:
     `ProPDError`; what was sent before stays on screen.
     """
     while not room.done.wait(timeout=0.5):
-        yield work.message("loading", stage=room.stage)
+        yield work.message("loading", stage=languages.told(room.stage))
     if not room.ready:
         yield work.message("failed", whole=True)
         raise ProPDError(page.NO_MODEL.format(reason=room.reason))
@@ -231,7 +231,7 @@ def attend(room: EngineRoom, work: Work) -> Iterator[Message]:
             elif kind == "learned":
                 room.learn(told)
             elif kind == "waiting":
-                yield work.message("loading", stage=told)
+                yield work.message("loading", stage=languages.told(told))
             else:
                 last, sentence = told
                 yield last

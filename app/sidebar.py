@@ -8,6 +8,7 @@ from typing import Any
 import gradio as gr
 
 from app import settings
+from app.languages import told
 from app.options import Options
 from app.runs import EngineRoom
 from app.strings import page as words
@@ -20,7 +21,7 @@ Update = dict[str, Any]
 
 def choices(room: EngineRoom) -> list[tuple[str, str]]:
     """The methods on offer, as the dropdown takes them."""
-    return [(method.label, method.name) for method in room.methods()]
+    return [(told(method.label), method.name) for method in room.methods()]
 
 
 def offer(room: EngineRoom, chosen: str) -> Update:
@@ -35,7 +36,7 @@ def offer(room: EngineRoom, chosen: str) -> Update:
 def about(method: str) -> str:
     """The chosen method in a line."""
     chosen = METHODS.get(method)
-    return f"**{chosen.label}** {chosen.description}" if chosen else ""
+    return f"**{told(chosen.label)}** {told(chosen.description)}" if chosen else ""
 
 
 def fit(method: str) -> tuple[str, Update, Update, Update, Update, Update]:
@@ -49,8 +50,8 @@ def fit(method: str) -> tuple[str, Update, Update, Update, Update, Update]:
 
     def only_if(means: bool, default: Any, info: str, why: str) -> Update:
         if means:
-            return gr.update(interactive=True, info=info)
-        return gr.update(interactive=False, value=default, info=why)
+            return gr.update(interactive=True, info=told(info))
+        return gr.update(interactive=False, value=default, info=told(why))
 
     return (
         about(method),

@@ -18,12 +18,11 @@ from typing import Any
 from app import settings
 from app.bundle import bundle, name_of, styles
 from app.files import FORMS
-from app.pages import block, escaped, page
+from app.languages import LANGUAGES, others, table, tables
+from app.pages import block, escaped, page, without_script
 from app.panel import PLOTLY
 from app.recorded import recorded_runs
 from app.replay import PLAIN
-from app.strings import compare, lab, learn, runs, watch
-from app.strings import page as titles
 from app.strings import site as words
 from app.tabs import compare as compare_tab
 from app.tabs import lab as lab_tab
@@ -81,7 +80,8 @@ class StaticPanel:
 
     module: str
     """Of app/player/, as in `panel`."""
-    words: Mapping[str, Any]
+    words: str
+    """The name of their table."""
     props: Mapping[str, Any]
     """As those of `panel`; files among them come from `Files`."""
     answers: Mapping[str, list[tuple[Any, Any]]] = field(default_factory=dict)
@@ -91,26 +91,26 @@ class StaticPanel:
 def watch_place(files: Files) -> list[StaticPanel]:
     """Watch: the recorded runs."""
     traces = recorded_runs(settings.TRACES, files.take)
-    return [StaticPanel("player.js", watch.WATCH, {"traces": traces, "recorded": True})]
+    return [StaticPanel("player.js", "watch.WATCH", {"traces": traces, "recorded": True})]
 
 
 def learn_place(files: Files) -> list[StaticPanel]:
     """Learn: all of it."""
     traces = recorded_runs(settings.TRACES, files.take)
-    return [StaticPanel("learn.js", learn.LEARN, learn_tab.props(traces, files.take))]
+    return [StaticPanel("learn.js", "learn.LEARN", learn_tab.props(traces, files.take))]
 
 
 def lab_place(files: Files) -> list[StaticPanel]:
     """Lab: answers of the planner, computed now for what can be moved there."""
-    return [StaticPanel("lab.js", lab.LAB, lab_tab.static_props(files.share))]
+    return [StaticPanel("lab.js", "lab.LAB", lab_tab.static_props(files.share))]
 
 
 def compare_place(files: Files) -> list[StaticPanel]:
     """Compare: the recorded race and the recorded batches."""
     race, batches = compare_tab.props(files.take)
     return [
-        StaticPanel("compare.js", compare.COMPARE_WORDS, race),
-        StaticPanel("batch.js", compare.BATCH_WORDS, {**batches, "heading": True}),
+        StaticPanel("compare.js", "compare.COMPARE_WORDS", race),
+        StaticPanel("batch.js", "compare.BATCH_WORDS", {**batches, "heading": True}),
     ]
 
 
@@ -130,7 +130,7 @@ def runs_place(files: Files) -> list[StaticPanel]:
     }
     props = {**runs_tab.props(traces), "opens": False, "files": made, "results": results}
     answers = {"benchmarks": [(None, runs_tab.benchmarks(None))]}
-    return [StaticPanel("runs_place.js", runs.RUNS, props, answers)]
+    return [StaticPanel("runs_place.js", "runs.RUNS", props, answers)]
 
 
 PLACES: dict[str, Callable[[Files], list[StaticPanel]]] = {
@@ -149,12 +149,14 @@ def build(out: Path) -> list[Path]:
     files = Files(out)
     places = {name: place(files) for name, place in PLACES.items()}
     files.put(PLOTLY_FILE, PLOTLY.read_text(encoding="utf-8"))
-    files.put("README.md", words.README.format(title=titles.TITLE))
+    files.put("README.md", words.README.format(title=words.FRAME["title"]))
     files.put(".nojekyll", "")  # GitHub Pages would leave some files out
     data = {
+        "names": LANGUAGES,
+        "frame": tables("site.FRAME"),
         "places": {
             name: [_told(name, panel, files) for panel in panels] for name, panels in places.items()
-        }
+        },
     }
     files.put("index.html", _index(places, {**data, "files": list(files.shared)}))
     return sorted(path for path in out.rglob("*") if path.is_file())
@@ -162,9 +164,7 @@ def build(out: Path) -> list[Path]:
 
 def _clear(out: Path) -> None:
     if out.exists() and any(out.iterdir()) and not (out / MARK).exists():
-        raise InvalidRequest(
-            f"{out} is not empty and was not made by this command; give a new folder with --out."
-        )
+        raise InvalidRequest(words.NOT_OURS.format(out=out))
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
     (out / MARK).touch()  # first of all: what breaks off can be made anew
@@ -176,15 +176,16 @@ def _told(name: str, panel: StaticPanel, files: Files) -> dict[str, Any]:
         function: files.share(f"files/{name}-{function}.json", json.dumps(pairs))
         for function, pairs in panel.answers.items()
     }
-    props = {**panel.props, "words": dict(panel.words), "plotly": PLOTLY_FILE}
-    return {"module": panel.module, "props": props, "answers": answers}
+    props = {**panel.props, "words": dict(table(panel.words)), "plotly": PLOTLY_FILE}
+    spoken = others(panel.words, panel.props)
+    return {"module": panel.module, "props": props, "languages": spoken, "answers": answers}
 
 
 def _index(places: Mapping[str, list[StaticPanel]], data: dict[str, Any]) -> str:
     modules = list(dict.fromkeys(panel.module for panels in places.values() for panel in panels))
     mounts = ", ".join(f"{json.dumps(module)}: {name_of(module)}.mount" for module in modules)
     return page(
-        titles.TITLE,
+        words.FRAME["title"],
         _body(list(places)),
         style=styles(PLAIN, *sorted(settings.PLAYER.glob("*.css"))),
         scripts=[bundle(settings.PLAYER, *modules, "site.js", call=f"$site.start({{ {mounts} }})")],
@@ -195,21 +196,23 @@ def _index(places: Mapping[str, list[StaticPanel]], data: dict[str, Any]) -> str
 
 def _body(names: list[str]) -> str:
     """The frame that site.js and places.js know: a tab and a part of the page for each place."""
+    say = {name: escape(text) for name, text in words.FRAME.items()}
     tabs = "".join(
         f'<button type="button" role="tab" id="tab-{name}-button" data-place="{name}" '
-        f'aria-controls="place-{name}">{escape(titles.PLACES[name])}</button>'
+        f'aria-controls="place-{name}" data-say="{name}">{say[name]}</button>'
         for name in names
     )
     parts = "".join(
         f'<section role="tabpanel" id="place-{name}" aria-labelledby="tab-{name}-button" hidden>'
-        f'<h2 class="propd-unseen">{escape(titles.PLACES[name])}</h2></section>\n'
+        f'<h2 class="propd-unseen" data-say="{name}">{say[name]}</h2></section>\n'
         for name in names
     )
     return (
-        f'<main class="plain"><header><h1>{escape(titles.TITLE)}</h1><p>{escape(titles.LEAD)}</p>'
-        f'</header>\n<div id="places"><div class="plain-tabs" role="tablist">{tabs}</div></div>\n'
-        f"{parts}<footer>{escape(words.ABOUT)}</footer>"
-        f"<noscript><p>{escape(words.NO_SCRIPT)}</p></noscript></main>"
+        f'<main class="plain"><header><h1 data-say="title">{say["title"]}</h1>'
+        f'<p data-say="lead">{say["lead"]}</p></header>\n'
+        f'<div id="places"><div class="plain-tabs" role="tablist">{tabs}</div></div>\n'
+        f'{parts}<footer data-say="about">{say["about"]}</footer>'
+        f"<noscript>{without_script('site.FRAME')}</noscript></main>"
     )
 
 

@@ -158,7 +158,7 @@ export class BenchView {
     const several = batchesOf(totals).length > 1;
     const ratio = (total, category) => categories.find((row) => row.category === category && row.name === total.name && row.batch === total.batch)?.ratio;
     const rows = totals.filter((total) => total.name !== PLAIN).map((total) =>
-      [several ? `${total.name}, ${say(words.batch, total)}` : total.name, ...names.map((name) => fixed(ratio(total, name), 2))]);
+      [several ? total.name + words.comma + say(words.batch, total) : total.name, ...names.map((name) => fixed(ratio(total, name), 2))]);
     return [make("section", { class: "propd-table" }, make("h3", {}, words.bench_categories), grid(words.bench_categories, [words.bench_columns.name, ...names], rows))];
   }
 

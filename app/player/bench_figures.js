@@ -71,7 +71,7 @@ export function phasesFigure({ phases, totals }, options) {
   if (!phases.length) return null;
   const { words } = options, several = batchesOf(phases).length > 1, names = order(totals);
   const bars = [...phases].sort((a, b) => b.batch - a.batch || names.indexOf(a.name) - names.indexOf(b.name));
-  const label = (bar) => plotlyText(several ? `${bar.name}, ${say(words.batch, bar)}` : bar.name);
+  const label = (bar) => plotlyText(several ? bar.name + words.comma + say(words.batch, bar) : bar.name);
   const spots = bars.map((_, i) => i);
   const data = Object.entries(PHASE_COLOURS).map(([phase, color]) => ({
     type: "bar", orientation: "h", name: plotlyText(words.phases[phase]), y: spots, x: bars.map((bar) => bar.ms[phase] || 0),
@@ -154,7 +154,7 @@ export function promiseFigure(promises, name, options) {
     ["tokens_expected", "y", true], ["tokens", "y", false], ["ms_expected", "y2", true], ["ms", "y2", false],
   ].map(([column, yaxis, expected]) => {
     const kind = expected ? words.expected : words.measured, colour = ink(spot, options);
-    const label = several ? `${say(words.batch, curve)}, ${kind}` : kind;
+    const label = several ? say(words.batch, curve) + words.comma + kind : kind;
     return {
       type: "scatter", mode: "lines+markers", name: label, legendgroup: label, showlegend: yaxis === "y", xaxis: "x", yaxis,
       x: curve.sizes, y: curve[column], line: { color: colour, width: 1.5, dash: expected ? "dot" : "solid" },

@@ -129,7 +129,7 @@ function timeBar(times, slowest, words) {
   const said = parts.map(([phase, ms]) => say(words.phase_ms, { name: phaseName(phase, words), ms: ms.toFixed(1) }));
   const bar = make("span", { class: "propd-bar", style: `width:${(100 * total(times)) / slowest}%` },
     ...parts.map(([phase, ms], i) => make("span", { "data-phase": phase, style: `flex-grow:${ms}`, title: said[i] })));
-  return make("span", { class: "propd-times", role: "img", "aria-label": said.join(", ") },
+  return make("span", { class: "propd-times", role: "img", "aria-label": said.join(words.comma) },
     make("b", {}, total(times).toFixed(1)), make("span", { class: "propd-bar-room" }, bar));
 }
 
@@ -162,12 +162,12 @@ export function headline(run, words, labels) {
   };
   const said = [say(best.baseline ? words.headline_plain : words.headline, values)];
   const behind = rows.filter((row) => !row.baseline && row.ups.median < 1).map((row) => name(row.method));
-  if (behind.length && !best.baseline) said.push(say(words.headline_slower, { ...values, labels: behind.join(", ") }));
+  if (behind.length && !best.baseline) said.push(say(words.headline_slower, { ...values, labels: behind.join(words.and) }));
   const verdicts = Object.values(run.texts);
   if (verdicts.length === Object.keys(run.runs).length - 1) {
     said.push(verdicts.every((told) => told.identical) ? words.headline_same : words.headline_differs);
   }
-  return said.join(" ");
+  return said.join(words.gap);
 }
 
 /** What a reader must know to judge the table: baseline, repeats, and every difference explained. */
@@ -187,7 +187,7 @@ export function notes(run, words, labels) {
     if (told.identical) continue;
     const [own, other] = told.texts.map((text) => visible(text) || words.none);
     const values = { label: name(method), reference, own, other, position: told.position, gap: told.gap, noise: told.noise };
-    said.push(`${say(words.difference, values)} ${say(words.reasons[told.reason] || "", values)}`);
+    said.push(say(words.difference, values) + words.gap + say(words.reasons[told.reason] || "", values));
   }
   return said;
 }

@@ -146,7 +146,7 @@ export function place({ box, input, value }, slider, position, number, changed, 
   input.value = position;
   const told = shown(slider, number, words);
   value.textContent = told;
-  input.setAttribute("aria-valuetext", changed ? `${told}, ${words.changed}` : told);
+  input.setAttribute("aria-valuetext", changed ? told + words.comma + words.changed : told);
   box.classList.toggle("changed", changed);
 }
 

@@ -63,7 +63,7 @@ function sizeReason(answer, words) {
   const told = [say(words.why_size, { nodes: nodes(best.size), tokens: (best.length / rows).toFixed(2), ms: readable(best.ms) })];
   if (at > 0) told.push(say(words.why_smaller, shares(best, promise(chosen, at - 1))));
   told.push(at + 1 < chosen.sizes.length ? say(words.why_larger, shares(best, promise(chosen, at + 1))) : words.why_largest);
-  return told.join(" ");
+  return told.join(words.gap);
 }
 
 /** A share as percent without its sign, exact enough to tell two of them apart. */
@@ -155,7 +155,7 @@ function presetSources(kind, about, words) {
     const { heads } = about;
     return [
       say(words.source_measured, { ...about, numbers: words.numbers[about.numbers] || about.numbers }),
-      say(words.source_heads, { ...heads, steps: about.steps.toLocaleString("en") }),
+      say(words.source_heads, { ...heads, steps: about.steps.toLocaleString(words.locale) }),
     ];
   }
   if (kind === "estimated") {
@@ -168,8 +168,8 @@ function presetSources(kind, about, words) {
   const missing = Object.keys(words.taken).filter((part) => !about.taken.includes(part)).map((part) => words.taken[part]);
   return [
     say(words.source_run, { ...about, tokens_per_pass: about.tokens_per_pass.toFixed(2) }),
-    taken.length ? say(words.source_taken, { parts: taken.join(", ") }) : "",
-    missing.length ? say(words.source_missing, { parts: missing.join(", ") }) : "",
+    taken.length ? say(words.source_taken, { parts: taken.join(words.and) }) : "",
+    missing.length ? say(words.source_missing, { parts: missing.join(words.and) }) : "",
     words.source_biased,
   ].filter(Boolean);
 }

@@ -55,7 +55,7 @@ export function phaseLine(event, phase, words) {
   n.depth = Math.max(...event.nodes.depth);
   n.agreed = [...eventAt(event, "verify").nodes.fate].filter((fate) => fate === "v").length;
   if (phase === "draft") return say(lines.draft, n);
-  if (phase === "grow") return say(lines.grow, n) + " " + say(words["size_" + event.decision.reason], n);
+  if (phase === "grow") return say(lines.grow, n) + words.gap + say(words["size_" + event.decision.reason], n);
   if (phase === "prune") return say(n.pruned ? lines.prune : lines.prune_none, n);
   if (phase === "verify") return say(lines.verify, n);
   return say(n.accepted ? lines.accept : lines.accept_none, n);

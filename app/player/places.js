@@ -20,6 +20,9 @@ export function writeHash(place, parts = []) {
   return "#" + [place, ...told].map((part) => encodeURIComponent(String(part))).join("/");
 }
 
+/** This page with another hash. Gradio sets a base address, beside which a bare hash would lose the query. */
+export const here = (hash) => location.pathname + location.search + hash;
+
 const TABS = '#places [role="tab"][id^="tab-"]'; // a place may have tabs of its own inside
 const placeOf = (button) => button.id.slice("tab-".length, -"-button".length);
 const tab = (place) => document.getElementById(`tab-${place}-button`);
@@ -51,7 +54,7 @@ export function linkTo(place, ...parts) {
   clearTimeout(writing);
   writing = setTimeout(() => {
     const hash = writeHash(place, left.get(place));
-    if (openPlace() === place && location.hash !== hash) history.replaceState(history.state, "", hash);
+    if (openPlace() === place && location.hash !== hash) history.replaceState(history.state, "", here(hash));
   }, LATER);
 }
 
@@ -84,13 +87,21 @@ function follow() {
   if (parts.length && visits.has(place)) visits.get(place)(parts);
 }
 
+/** A link inside the page stays in it, query and all. */
+function followed(event) {
+  const link = event.target.closest?.('a[href^="#"]');
+  if (!link || event.defaultPrevented || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  event.preventDefault();
+  location.hash = link.getAttribute("href");
+}
+
 /** A click on a tab is a new entry for "back". */
 function clicked(event) {
   const button = event.target.closest?.(TABS);
   if (!button) return;
   const place = placeOf(button);
   if (readHash(location.hash).place === place) return;
-  history.pushState(history.state, "", writeHash(place, left.get(place)));
+  history.pushState(history.state, "", here(writeHash(place, left.get(place))));
 }
 
 /** On a phone the open sidebar would be all one sees; page.css hides it until this was asked. */
@@ -108,6 +119,7 @@ function closeSidebarOnPhones(since = performance.now()) {
 if (typeof window !== "undefined") {
   window.addEventListener("hashchange", () => (location.hash ? follow() : select(firstPlace())));
   document.addEventListener("click", clicked);
+  document.addEventListener("click", followed);
   closeSidebarOnPhones();
   follow();
 }

@@ -3,7 +3,7 @@ import { loadPlotly } from "./charts.js";
 import { build, make } from "./dom.js";
 import { pressed } from "./keys.js";
 import { PHASES, phasesOf } from "./phases.js";
-import { register, whenShown } from "./places.js";
+import { here, openPlace, register, whenShown, writeHash } from "./places.js";
 import { Playback } from "./playback.js";
 import { Runs } from "./runs.js";
 import { Screen } from "./screen.js";
@@ -95,6 +95,12 @@ export class Player {
     this.screen.begin(run);
     this.chips();
     this.render();
+  }
+
+  /** The page is about to be loaded again: its address shall lead to what is on the screen. */
+  leave() {
+    const { run, step, phase } = this;
+    if (run && openPlace() === "watch") history.replaceState(history.state, "", here(writeHash("watch", [run.key || run.name, step, phase])));
   }
 
   // --- live ---
@@ -237,6 +243,7 @@ export function mount(element, props, watch, base, { trigger }) {
   watch("value", () => player.receive(props.value));
   window.addEventListener("propd-asked", () => player.asked());
   window.addEventListener("propd-ended", () => player.ended());
+  window.addEventListener("propd-leaving", () => player.leave());
   window.propdPlayer = player; // for the browser tests
   return player;
 }

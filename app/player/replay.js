@@ -3,9 +3,10 @@ import { drawWith } from "./charts.js";
 import { painter } from "./paint.js";
 import { Player } from "./player.js";
 import { followScheme } from "./scheme.js";
+import { begin, speak, spoken } from "./tongue.js";
 import { openingStep } from "./words.js";
 
-/** The run in the page: plain JSON, or, where that would be large, packed. */
+/** Data in the page: plain JSON, or, where that would be large, packed. */
 async function read(element) {
   if (element.type === "application/json") return JSON.parse(element.textContent);
   const bytes = Uint8Array.from(atob(element.textContent), (letter) => letter.charCodeAt(0));
@@ -16,9 +17,11 @@ async function read(element) {
 export async function start() {
   followScheme();
   drawWith(painter);
-  const { words } = JSON.parse(document.getElementById("propd-words").textContent);
+  const { names, frame, words } = await read(document.getElementById("propd-words"));
+  begin(names);
+  speak(frame, names);
   const run = await read(document.getElementById("propd-run"));
-  const player = new Player(document.querySelector(".propd-host"), { words, traces: [], base: "" });
+  const player = new Player(document.querySelector(".propd-host"), { words: words[spoken()], traces: [], base: "" });
   player.show(run, openingStep(run.events));
   window.propdPlayer = player; // for the browser tests
 }

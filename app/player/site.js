@@ -2,6 +2,7 @@
 import { make } from "./dom.js";
 import { readHash } from "./places.js";
 import { followScheme } from "./scheme.js";
+import { begin, speak, spoken } from "./tongue.js";
 
 const texts = new Map(); // of files that were read, by address
 const waiting = new Map();
@@ -52,10 +53,10 @@ class Site {
     if (this.mounted.has(place)) return;
     this.mounted.add(place);
     const nothing = () => {};
-    for (const { module, props, answers } of this.places[place]) {
+    for (const { module, props, languages, answers } of this.places[place]) {
       const panel = make("div", { class: "plain-panel" }, make("div", { class: "propd-host" }));
       document.getElementById(`place-${place}`).append(panel);
-      this.mounts[module](panel, props, nothing, "", { server: recorded(answers), trigger: nothing, upload: nothing });
+      this.mounts[module](panel, { ...props, ...languages[spoken()] }, nothing, "", { server: recorded(answers), trigger: nothing, upload: nothing });
     }
   }
 
@@ -71,7 +72,9 @@ class Site {
 /** mounts: the `mount` of each module of a panel, by its file. */
 export function start(mounts) {
   followScheme();
-  const { places, files } = JSON.parse(document.getElementById("propd-site").textContent);
+  const { names, frame, places, files } = JSON.parse(document.getElementById("propd-site").textContent);
+  begin(names);
+  speak(frame, names);
   const known = new Set(files);
   window.propdFile = (address, text) => texts.set(address, text);
   // The places fetch their files, as they do from a server; here they get them from scripts.

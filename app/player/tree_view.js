@@ -90,7 +90,7 @@ export class TreeView {
       const told = [visible(text), phase === undefined || phase === "commit" ? this.words.fates[fate] : "", this.words.sources[source]];
       mark.setAttribute("tabindex", i === this.focused ? "0" : "-1");
       mark.setAttribute("role", "button");
-      mark.setAttribute("aria-label", told.filter(Boolean).join(", "));
+      mark.setAttribute("aria-label", told.filter(Boolean).join(this.words.comma));
       mark.setAttribute("aria-pressed", String(node === selected));
       mark.onfocus = () => { this.focused = i; this.on.point(node); };
       mark.onblur = () => this.on.point(null);

@@ -1,9 +1,16 @@
 // Events in words: every sentence and number a step is told with. Pure functions; `words` holds
-// the sentences (app/strings.py), an event is the JSON of propd/event_json.py.
+// the sentences (app/strings/), an event is the JSON of propd/event_json.py.
 
-/** Fill `{name}` in a sentence; the values are plain text and stay plain text. */
+/**
+ * Fill `{name}` in a sentence; the values are plain text and stay plain text. `{name:node|nodes}` is the
+ * first word for one and the second for any other number.
+ */
 export function say(sentence, values = {}) {
-  return sentence.replace(/\{(\w+)\}/g, (hole, name) => (name in values ? String(values[name]) : hole));
+  return sentence.replace(/\{(\w+)(?::([^{}|]*)\|([^{}|]*))?\}/g, (hole, name, one, many) => {
+    if (!(name in values)) return hole;
+    if (one === undefined) return String(values[name]);
+    return Number(values[name]) === 1 ? one : many;
+  });
 }
 
 /** A token as one line of ink: white space and control characters become visible. */
@@ -32,10 +39,10 @@ export function chance(p) {
   return p.toFixed(p < 0.1 ? 3 : 2);
 }
 
-export function ordinal(n) {
-  const tail = n % 100;
-  const ending = tail > 10 && tail < 14 ? "th" : { 1: "st", 2: "nd", 3: "rd" }[n % 10] || "th";
-  return n + ending;
+/** A place in a list, as the language counts places. */
+export function ordinal(n, words) {
+  const form = new Intl.PluralRules(words.locale, { type: "ordinal" }).select(n);
+  return say(words.ordinals[form] || words.ordinals.other, { n });
 }
 
 /** Node i of the event as one object; the bonus comes after the last node. */
@@ -79,13 +86,13 @@ function isGuess(node) {
 /** The step in one line of real numbers. */
 export function caption(event, words) {
   const n = { ...counts(event), layer: event.prune_layer };
-  const end = event.finish_reason ? " " + words["finish_" + event.finish_reason] : "";
+  const end = event.finish_reason ? words.gap + words["finish_" + event.finish_reason] : "";
   if (event.kind === "prefill") return words.caption_prefill + end;
   if (n.drafted === 0) return words.caption_single + end;
   const parts = [say(words.caption_drafted, n)];
   if (event.prune_layer !== undefined) parts.push(say(words.caption_pruned, n));
   parts.push(say(words.caption_verified, n), say(words.caption_accepted, n));
-  return parts.join(", ") + (event.bonus ? words.caption_bonus : "") + "." + end;
+  return parts.join(words.comma) + (event.bonus ? words.caption_bonus : "") + words.stop + end;
 }
 
 /** Who guessed how many of the drafted nodes, as "4 by heads, 2 by the text". */
@@ -93,7 +100,7 @@ export function guessed(event, words) {
   const { drafted } = counts(event);
   const sources = hasSources(event) ? event.nodes.source.slice(1) : "h".repeat(drafted);
   return ["h", "t", "b"].filter((source) => sources.includes(source))
-    .map((source) => say(words.guesses_by[source], { count: sources.split(source).length - 1 })).join(", ");
+    .map((source) => say(words.guesses_by[source], { count: sources.split(source).length - 1 })).join(words.and);
 }
 
 /** The same as a sentence; "" where nothing was drafted. */
@@ -106,7 +113,7 @@ export function guesses(event, words) {
 export function summary(event, last, words) {
   const where = event.kind === "prefill" ? words.prefill : say(words.step_of, { step: event.index, steps: last });
   const gained = event.text ? say(words.summary_text, { text: visible(event.text) }) : "";
-  return [`${where}.`, caption(event, words), guesses(event, words), gained].filter(Boolean).join(" ");
+  return [where + words.stop, caption(event, words), guesses(event, words), gained].filter(Boolean).join(words.gap);
 }
 
 function whyPruned(event, node, nodes, words) {
@@ -114,14 +121,14 @@ function whyPruned(event, node, nodes, words) {
   if (parent.fate === "p") return words.why_pruned_parent;
   // Honest about the early head: the parent was verified, so the model's own choice is known.
   const lost = "ra".includes(parent.fate) && parent.choice_id === node.token_id;
-  return prunedBy(event, node, words) + (lost ? " " + words.why_pruned_lost : "");
+  return prunedBy(event, node, words) + (lost ? words.gap + words.why_pruned_lost : "");
 }
 
 function prunedBy(event, node, words) {
   const cut = event.prune_top_k;
   const rank = node.early_rank;
   if (rank !== undefined && rank !== null && cut !== undefined && rank >= cut) {
-    return say(words.why_pruned_rank, { rank: ordinal(rank + 1), cut, layer: event.prune_layer });
+    return say(words.why_pruned_rank, { rank: ordinal(rank + 1, words), cut, layer: event.prune_layer });
   }
   if (event.prune_threshold !== undefined && node.early_probability < event.prune_threshold) {
     return say(words.why_pruned_threshold, {
@@ -136,7 +143,7 @@ function prunedBy(event, node, words) {
 function whyDrafted(event, node, words) {
   const { early_rank: rank, early_probability: probability } = node;
   if (rank === undefined || rank === null) return words.why_drafted;
-  const values = { rank: ordinal(rank + 1), cut: event.prune_top_k, layer: event.prune_layer, chance: chance(probability) };
+  const values = { rank: ordinal(rank + 1, words), cut: event.prune_top_k, layer: event.prune_layer, chance: chance(probability) };
   return say(event.prune_top_k === undefined ? words.why_kept_chance : words.why_kept_rank, values);
 }
 
@@ -262,6 +269,6 @@ export function statusLine({ run, newest, queued, now = 0 }, words) {
   const { machine, recorded, heads } = run.header;
   const live = () => (run.state === "running" ? progress(run, words) : words["live_" + run.state] || "");
   const made = machine && recorded ? say(words.recorded, { machine, date: recorded }) : "";
-  const origin = run.live ? live() : run.origin === "opened" ? [words.opened, made].filter(Boolean).join(". ") : made;
-  return [origin, heads && heads.early === "logit lens" ? words.logit_lens : ""].filter(Boolean).join(". ");
+  const origin = run.live ? live() : run.origin === "opened" ? [words.opened, made].filter(Boolean).join(words.stop + words.gap) : made;
+  return [origin, heads && heads.early === "logit lens" ? words.logit_lens : ""].filter(Boolean).join(words.stop + words.gap);
 }

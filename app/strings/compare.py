@@ -47,7 +47,7 @@ TOO_MUCH = (
 )
 NO_SIZE = "No batch size is chosen; choose at least one."
 ROWS = "A batch of {given} rows was asked for; it must have between 1 and {limit}."
-FEW_PROMPTS = "There are {given} prompts and the largest batch needs {needed}; write one a line."
+FEW_PROMPTS = "Prompts given: {given}; the largest batch needs {needed}. Write one a line."
 LONG_PROMPT = "A prompt is longer than {limit} characters; shorten it."
 TOO_MANY_ROWS = (
     "These batches could write {given} tokens and this page writes at most {limit} in one go; take "
@@ -79,8 +79,8 @@ STAGES = {
     "running": "{label} is running",
     "running_again": "{label} is running, {repeat} of {repeats}",
     "examining": "{label} wrote another text: looking closely at the first difference",
-    "measuring": "Measuring what trees cost with {rows} rows",
-    "batch": "{rows} rows are running",
+    "measuring": "Measuring what trees cost with {rows} {rows:row|rows}",
+    "batch": "{rows} {rows:row is|rows are} running",
     "elapsed": "{elapsed} s so far",
     "left": "about {left} s to go (estimated)",
     "done": "Measured on this machine",
@@ -115,13 +115,13 @@ COMPARE_WORDS = {
         "token": "token {at} of {end}",
     },
     "scrub": "Position in the race",
-    "standing": "{tokens} tokens · {passes} passes · {seconds} s",
+    "standing": "{tokens} {tokens:token|tokens} · {passes} {passes:pass|passes} · {seconds} s",
     "standing_empty": "not begun",
     "show_large": "Show the tree of {label}",
     "large_hint": "Click a method to show or hide its tree.",
     "so_far": "{speed} tokens/s so far",
     "speed_told": "{speed} tokens/s",
-    "nodes_now": "{nodes} nodes",
+    "nodes_now": "{nodes} {nodes:node|nodes}",
     "not_yet": "Has not written anything yet.",
     "waiting_lane": "Waits for its turn.",
     "results": "What it comes to",
@@ -199,7 +199,9 @@ BATCH_WORDS = {
     "rows_together": "Rows together",
     "scrub": "Pass",
     "pass_of": "pass {at} of {end}",
-    "forest": "Token trees of {rows} rows in pass {at}: {mean} nodes a row on average.",
+    "forest": (
+        "Token trees of {rows} {rows:row|rows} in pass {at}: {mean} nodes a row on average."
+    ),
     "row_name": "row {row}, nodes: {nodes}",
     "row_ended": "row {row}, ended",
     "mean_now": "{mean} nodes a row in this pass, {ms} ms",

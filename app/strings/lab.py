@@ -15,6 +15,9 @@ PRESETS = {
     "t4": "T4",
 }
 """Label by name; the models stand in the sources."""
+NO_RUN = "Your own run must come with the question; load it first."
+NO_TRACE = "A trace must be given as the text of its file."
+NO_PRESET = "There is no preset '{given}'; use {known} or {run}NAME of a run."
 
 LAB = {
     **STEP,
@@ -132,7 +135,7 @@ LAB = {
     "legend_chance": "14%: the chance of its whole path",
     "tree_title": "The tree it would draft",
     "tree_none": "No tree: the model writes one token a pass by itself.",
-    "tree_summary": "{nodes} nodes, {depth} deep.",
+    "tree_summary": "{nodes} {nodes:node|nodes}, {depth} deep.",
     "legend_value": "larger = likelier that its whole path is right",
     "fact_place": "place",
     "fact_chance": "right, if its parent is",
@@ -157,7 +160,9 @@ LAB = {
     "batch_size": "Nodes a text",
     "batch_gain": "Speed, × plain decoding",
     "batch_help": "Click a point to take its batch size.",
-    "batch_line": "Batch {rows}: {nodes} nodes a text, {ratio} times plain decoding.",
+    "batch_line": (
+        "Batch {rows}: {nodes} {nodes:node|nodes} a text, {ratio} times plain decoding."
+    ),
     "lab_table": "The curves as a table",
     "lab_columns": [
         "nodes a text",
@@ -169,7 +174,8 @@ LAB = {
     ],
     "table_chosen": "chosen",
     "source_measured": (
-        "Times: measured with {model} in {numbers} on {machine} ({device}, {threads} threads), "
+        "Times: measured with {model} in {numbers} on {machine} ({device}, {threads} "
+        "{threads:thread|threads}), "
         "{recorded}, the least of {sweeps} runs of: {command}"
     ),
     "numbers": {"int4": "groups of 4 bits"},
@@ -191,7 +197,7 @@ LAB = {
     ],
     "source_run": (
         "A run of {model}, method {method}, {steps} steps with {tokens_per_pass} tokens per pass, "
-        "on {machine} ({dtype}, {device}, {threads} threads)."
+        "on {machine} ({dtype}, {device}, {threads} {threads:thread|threads})."
     ),
     "source_taken": "Taken from it: {parts}.",
     "source_missing": "It tells too little of: {parts}. For these the first preset is used.",

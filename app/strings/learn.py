@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from app.strings.learn_first import ATTENTION, HEADS, PRUNING, SLOW, TREE
-from app.strings.learn_glossary import GLOSSARY
+from app.strings.learn_glossary import GLOSSARY, GLOSSARY_NAMES
 from app.strings.learn_second import BATCH, LIMITS, SIZE, STEP_BY_STEP
 from app.strings.step import STEP
 
@@ -76,9 +76,12 @@ PICTURES = {
     "line_each": "a pass for each",
     "line_together": "all in one pass",
     "race_title": "Two ways to run tokens through the model",
-    "race_label": "{n} tokens: a pass for each {each} ms, all in one pass {together} ms",
+    "race_label": (
+        "{n} {n:token|tokens}: a pass for each {each} ms, all in one pass {together} ms"
+    ),
     "race_told": (
-        "{n} tokens: {each} ms with a pass for each, {together} ms in one pass, {per} ms a token."
+        "{n} {n:token|tokens}: {each} ms with a pass for each, {together} ms in one pass, "
+        "{per} ms a token."
     ),
     "one_pass": "one pass",
     "not_told": "? ms",
@@ -92,7 +95,7 @@ PICTURES = {
     "stream_ms": "milliseconds",
     "write_token": "Write the next token",
     "lane_each": "a pass for each token",
-    "lane_together": "one pass, {n} tokens",
+    "lane_together": "one pass, {n} {n:token|tokens}",
     "tokens_slider": "Tokens",
     "heads_titles": {
         "lists": "What each head guesses",
@@ -112,7 +115,7 @@ PICTURES = {
     "nodes_slider": "Nodes",
     "paths_told": "Point at a node to read its path and its value.",
     "path_told": "{path}: {product}",
-    "grow_told": "{n} nodes: L({n}) = {length} tokens expected.",
+    "grow_told": "{n} {n:node|nodes}: L({n}) = {length} tokens expected.",
     "mask_title": "Who sees whom",
     "mask_label": "Mask: a row for each node, a column for each token it may see",
     "mask_corner": "sees →",
@@ -163,7 +166,7 @@ PICTURES = {
         "Best size: n = {n}, {length} tokens expected in {ms} ms, {speed} tokens/s. Cut so, this "
         "step would have written {got}."
     ),
-    "took": "The step took {total} ms for {tokens} tokens.",
+    "took": "The step took {total} ms for {tokens} {tokens:token|tokens}.",
     "batch_choice": "Texts in the batch",
     "batch_texts": {"one": "1 text", "many": "{count} texts"},
     "batch_titles": {
@@ -218,4 +221,5 @@ LEARN: dict[str, Any] = {
     **PICTURES,
     "chapters": CHAPTERS,
     "glossary": GLOSSARY,
+    "glossary_names": GLOSSARY_NAMES,
 }

@@ -68,3 +68,6 @@ GLOSSARY = {
         "and pruned tree), and mixtures of them for comparison."
     ),
 }
+
+GLOSSARY_NAMES = {name: name for name in GLOSSARY}
+"""What each word is called on the page; sentences and the glossary itself name it by its key."""

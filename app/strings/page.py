@@ -14,6 +14,8 @@ PLACES = {
     "lab": "Lab",
     "runs": "Runs",
 }
+MENU = {"language": "Language"}
+ERROR = "That did not work"
 SETTINGS = "Settings"
 METHOD = "Method"
 MAX_TOKENS = "Max tokens"
@@ -59,6 +61,6 @@ LOADING_BEFORE = "; it took {seconds} s the last time"
 LOADING_FIRST = "starting"
 MEASURING = "measuring what trees cost on this machine"
 READY = "{model} is ready: {dtype} on {device}."
-READY_THREADS = "{model} is ready: {dtype} on {device}, {threads} threads."
+READY_THREADS = "{model} is ready: {dtype} on {device}, threads: {threads}."
 NO_MODEL = "No live runs: {reason} The recorded runs still play."
 UNEXPECTED = "Something unexpected went wrong in the program; the log of the server says more."

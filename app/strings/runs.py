@@ -26,7 +26,7 @@ BENCH = {
         "to plain decoding."
     ),
     "bench_lead_short": "{method} writes {ratio} times as many tokens a second as plain decoding.",
-    "measured_on": "Measured on {machine}: {device}, {dtype}, {threads} threads",
+    "measured_on": "Measured on {machine}: {device}, {dtype}, {threads} {threads:thread|threads}",
     "measured_on_device": "Measured on {machine}: {device}, {dtype}",
     "bench_rows": {
         "model": "model",
@@ -126,7 +126,7 @@ RUNS = {
     "runs": "Runs",
     "groups": GROUPS,
     "none_yet": "Runs that you start in Watch appear here. They are gone when you close the page.",
-    "row": "{method} · {tokens} tokens · {per_pass} per pass · {speed} tokens/s",
+    "row": "{method} · {tokens} {tokens:token|tokens} · {per_pass} per pass · {speed} tokens/s",
     "row_live": "{method} · running",
     "forget": "Forget this run",
     "watch": "Watch",
@@ -156,7 +156,8 @@ RUNS = {
         "recorded": "date",
     },
     "counts": (
-        "{steps} steps: {drafted} drafted, {pruned} pruned early, {verified} verified, "
+        "{steps} {steps:step|steps}: {drafted} drafted, {pruned} pruned early, "
+        "{verified} verified, "
         "{kept} accepted"
     ),
     "save": "Save this run",

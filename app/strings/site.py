@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from app.strings.page import LEAD, MENU, PLACES, TITLE
+
 COMMAND = "Build the studio as plain files that need no server: recorded runs, no model."
-ABOUT = (
-    "Everything here was recorded: no model runs behind this page. To run your own prompts and to "
-    "open files of your own, start the app."
-)
-NO_SCRIPT = "This page draws its runs with JavaScript, which is switched off in this browser."
+NOT_OURS = "{out} is not empty and was not made by this command; give a new folder with --out."
+FRAME = {
+    **MENU,
+    **PLACES,
+    "title": TITLE,
+    "lead": LEAD,
+    "about": (
+        "Everything here was recorded: no model runs behind this page. To run your own prompts and "
+        "to open files of your own, start the app."
+    ),
+    "no_script": (
+        "This page draws its runs with JavaScript, which is switched off in this browser."
+    ),
+}
 README = """---
 title: {title}
 emoji: 🌳

@@ -13,6 +13,12 @@ FATES = {
 }
 
 STEP = {
+    "locale": "en",
+    "comma": ", ",
+    "and": ", ",
+    "stop": ".",
+    "gap": " ",
+    "ordinals": {"one": "{n}st", "two": "{n}nd", "few": "{n}rd", "other": "{n}th"},
     "fates": FATES,
     "text": "Text the model wrote",
     "tokens_per_second": "tokens/s",

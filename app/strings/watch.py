@@ -76,7 +76,7 @@ WATCH = {
     "timeline_ms": "milliseconds by phase (up to {top})",
     "timeline_hint": "Click or drag to go to a step.",
     "timeline_step": "Step {step}: {drafted} drafted, {verified} verified, {tokens} added, {ms} ms",
-    "timeline_prefill": "Prefill: {tokens} token, {ms} ms",
+    "timeline_prefill": "Prefill: {tokens} {tokens:token|tokens}, {ms} ms",
     "what_if": "What if “{text}” had been chosen? Go on from here",
     "what_if_hint": "Click the node to ask what if it had been chosen.",
     "what_if_busy": "Another run is on its way; wait for it or stop it.",

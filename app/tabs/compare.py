@@ -142,7 +142,7 @@ def build_race(studio: Studio) -> None:
     race = panel(
         "compare",
         "compare.js",
-        words.COMPARE_WORDS,
+        "compare.COMPARE_WORDS",
         **props()[0],
     )
 
@@ -178,7 +178,7 @@ def build_batches(studio: Studio) -> None:
             min_width=200,
         )
         go, stop = go_and_stop(words.RUN_BATCHES)
-    batches = panel("batches", "batch.js", words.BATCH_WORDS, **props()[1])
+    batches = panel("batches", "batch.js", "compare.BATCH_WORDS", **props()[1])
 
     def run(prompts: str, sizes: Any, method: str, tokens: float) -> Iterator[Message]:
         yield from live(studio.room, lambda: Sweep(plan(prompts, sizes, method, tokens)))

@@ -9,6 +9,7 @@ from typing import Any
 import gradio as gr
 
 from app import lab, lab_presets
+from app.languages import told
 from app.panel import panel
 from app.recorded import recorded_runs
 from app.strings import lab as words
@@ -57,13 +58,13 @@ def build(studio: Studio) -> None:
                 traces=studio.traces,
             )
         except ProPDError as error:
-            return {"error": str(error)}
+            return {"error": told(str(error))}
 
     def read_run(text: str) -> dict[str, Any]:
         try:
             return lab.read_run(text)
         except ProPDError as error:
-            return {"error": str(error)}
+            return {"error": told(str(error))}
 
     def plan_api(
         preset: str = lab_presets.FIRST, changes: dict | None = None, run: dict | None = None
@@ -74,5 +75,5 @@ def build(studio: Studio) -> None:
         except ProPDError as error:
             raise gr.Error(str(error), print_exception=False) from error
 
-    panel("lab", "lab.js", words.LAB, server=[plan, read_run], presets=presets(studio))
+    panel("lab", "lab.js", "lab.LAB", server=[plan, read_run], presets=presets(studio))
     gr.api(plan_api, api_name="plan", concurrency_limit=4)

@@ -12,7 +12,6 @@ from app import settings
 from app.benchmarks import shipped
 from app.panel import panel, url
 from app.recorded import recorded_runs
-from app.strings import learn as words
 from app.studio import Studio
 from propd.methods import METHODS
 
@@ -57,4 +56,4 @@ def props(traces: list[dict[str, Any]], address: Address = url) -> dict[str, Any
 def build(studio: Studio) -> None:
     """The place Learn, inside its tab."""
     gr.set_static_paths([settings.LEARN])
-    panel("learn", "learn.js", words.LEARN, **props(recorded_runs(studio.traces)))
+    panel("learn", "learn.js", "learn.LEARN", **props(recorded_runs(studio.traces)))

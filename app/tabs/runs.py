@@ -11,7 +11,6 @@ from app.benchmarks import shipped
 from app.files import convert, opened, saved
 from app.panel import panel, url
 from app.recorded import recorded_runs
-from app.strings import runs as words
 from app.studio import Studio
 from propd.methods import METHODS
 from propd.trace import MAX_BYTES, SCHEMA
@@ -39,7 +38,7 @@ def build(studio: Studio) -> None:
     panel(
         "runs-panel",
         "runs_place.js",
-        words.RUNS,
+        "runs.RUNS",
         server=[opened, saved, benchmarks],
         opens=True,
         results={path.stem: url(path) for path in results},

@@ -9,11 +9,13 @@ from typing import Any
 import gradio as gr
 
 from app import settings
+from app.languages import told
 from app.options import config_of
 from app.panel import panel
 from app.performing import Message
 from app.recorded import recorded_runs
 from app.runs import EngineRoom, answer
+from app.strings import page
 from app.strings import watch as words
 from app.studio import UNSEEN, Studio
 from propd.errors import InvalidRequest, ProPDError
@@ -113,7 +115,8 @@ def toasts() -> Iterator[None]:
     try:
         yield
     except ProPDError as error:
-        raise gr.Error(str(error), duration=15, print_exception=False) from error
+        sentence, title = told(str(error)), told(page.ERROR)
+        raise gr.Error(sentence, duration=15, print_exception=False, title=title) from error
 
 
 def wire(studio: Studio, controls: Controls, player: gr.HTML) -> None:
@@ -152,5 +155,5 @@ def wire(studio: Studio, controls: Controls, player: gr.HTML) -> None:
 def build(studio: Studio) -> None:
     """The place Watch, inside its tab."""
     controls = composer()
-    player = panel("player", "player.js", words.WATCH, traces=recorded_runs(studio.traces))
+    player = panel("player", "player.js", "watch.WATCH", traces=recorded_runs(studio.traces))
     wire(studio, controls, player)

@@ -311,7 +311,7 @@ def test_a_batch_counts_the_passes_in_which_all_rows_ran() -> None:
         ("a\nb", [], 8, "No batch size"),
         ("a\nb", [0, 1], 8, "batch of 0 rows"),
         ("a\nb", [17], 8, "between 1 and 16"),
-        ("a\n \nb", [3], 8, "2 prompts and the largest batch needs 3"),
+        ("a\n \nb", [3], 8, "Prompts given: 2; the largest batch needs 3"),
         ("a" * 4001, 1, 8, "longer than 4,000"),
         (BATCH_PROMPTS, [1, 2], 257, "at most 256"),
         (BATCH_PROMPTS, [16, 12], 256, "7,168 tokens"),

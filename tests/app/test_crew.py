@@ -62,7 +62,7 @@ def test_the_text_is_the_engines(crew: Crew, tiny_folder: Path) -> None:
 def test_the_page_knows_the_model_without_holding_it(crew: Crew) -> None:
     assert crew.engine is None and crew.about is not None
     assert crew.about.threads == 1 and not crew.about.heads
-    assert "is ready: float32 on cpu, 1 threads" in crew.status()
+    assert "is ready: float32 on cpu, threads: 1" in crew.status()
     assert [method.name for method in crew.methods()] == ["lookup", "autoregressive"]
     groups = {(fn.concurrency_id, fn.concurrency_limit) for fn in build(crew).fns.values()}
     assert ("model", 2) in groups

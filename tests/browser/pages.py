@@ -86,3 +86,20 @@ def until(page: Any, expression: str) -> None:
     while not page.evaluate(expression):
         assert time.monotonic() < end, f"{expression} does not come true"
         page.wait_for_timeout(50)
+
+
+def settled(page: Any) -> None:
+    """Wait until nothing has been added or removed for half a second: charts come one by one.
+
+    Gradio keeps a connection open, so the network is never idle.
+    """
+    page.evaluate(
+        """() => new Promise((done) => {
+          let timer;
+          const seen = new MutationObserver(() => again());
+          const over = () => { seen.disconnect(); done(); };
+          const again = () => { clearTimeout(timer); timer = setTimeout(over, 500); };
+          seen.observe(document.body, { childList: true, subtree: true });
+          again();
+        })"""
+    )

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,36 +16,11 @@ from app import settings
 from app.batching import Sweep, plan
 from app.comparing import Comparison, question
 from app.runs import EngineRoom
+from tests.browser.engines import NASTY, SlowEngine
 from tests.browser.pages import MARKS, live_elements, served, watched
 
 pytestmark = MARKS
-NASTY = '<img src=x onerror=alert(1)> </script> ${alert(1)} {{value}} \U0001f600 "quoted\\'
 METHODS = ("propd", "medusa", "autoregressive")
-
-
-class SlowEngine:
-    """The tiny engine at the pace of a small model, so that there is something to see and stop."""
-
-    pause = 0.005
-    """Seconds before each event."""
-
-    def __init__(self, engine: propd.Engine) -> None:
-        self.engine = engine
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.engine, name)
-
-    def stream(self, prompt: str, *config: Any, **more: Any) -> Iterator[Any]:
-        config = tuple(replace(one, ignore_eos=True) for one in config)
-        return self._paced(self.engine.stream(prompt, *config, **more))
-
-    def stream_batch(self, *args: Any, **more: Any) -> Iterator[Any]:
-        return self._paced(self.engine.stream_batch(*args, **more))
-
-    def _paced(self, events: Iterator[Any]) -> Iterator[Any]:
-        for event in events:
-            time.sleep(self.pause)
-            yield event
 
 
 def record(work: Any, engine: propd.Engine, path: Path, **texts: Any) -> None:

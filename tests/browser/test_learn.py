@@ -102,7 +102,9 @@ def test_the_mask_and_the_tree_point_at_each_other(page: Any, address: str) -> N
     sees = rows.last.locator("td.sees").count()
     rings = "document.querySelectorAll('.propd-tree svg > g path').length"
     assert page.evaluate(rings) >= sees - 1
-    assert page.locator(".propd-told").inner_text() == rows.last.get_attribute("aria-label")
+    assert page.locator(".propd-learn .propd-told").inner_text() == rows.last.get_attribute(
+        "aria-label"
+    )
     rows.first.focus()
     page.keyboard.press("ArrowDown")
     assert "looked" in rows.nth(1).get_attribute("class")
@@ -111,11 +113,13 @@ def test_the_mask_and_the_tree_point_at_each_other(page: Any, address: str) -> N
 
 def test_another_k_and_a_bent_curve_change_the_tree(page: Any, address: str) -> None:
     visit(page, address, "pruning/cut")
-    told = page.locator(".propd-told")
+    told = page.locator(".propd-learn .propd-told")
     before = told.inner_text()
     page.locator(".propd-slider input").focus()
     page.keyboard.press("Home")
-    page.wait_for_function(f"document.querySelector('.propd-told').textContent !== {before!r}")
+    page.wait_for_function(
+        f"document.querySelector('.propd-learn .propd-told').textContent !== {before!r}"
+    )
     assert "k = 1 " in told.inner_text()
     page.evaluate("location.hash = '#learn/size/drag'")
     page.wait_for_function("propdLearn.id === 'size'")

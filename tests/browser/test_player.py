@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,30 +13,10 @@ import propd
 from app.runs import EngineRoom
 from propd.core import DecodingConfig
 from propd.trace import Header, Trace, save
+from tests.browser.engines import NASTY, SlowEngine
 from tests.browser.pages import MARKS, served, watched
 
 pytestmark = MARKS
-NASTY = '<img src=x onerror=alert(1)> </script> ${alert(1)} {{value}} \U0001f600 "quoted\\'
-
-
-class SlowEngine:
-    """The tiny engine at the pace of a model, slow where there shall be something to stop."""
-
-    def __init__(self, engine: propd.Engine) -> None:
-        self.engine = engine
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.engine, name)
-
-    def stream(self, prompt: str, config: DecodingConfig, **more: Any) -> Iterator[Any]:
-        events = self.engine.stream(prompt, replace(config, ignore_eos=True), **more)
-
-        def paced() -> Iterator[Any]:
-            for event in events:
-                time.sleep(0.4 if prompt == NASTY else 0.05)
-                yield event
-
-        return paced()
 
 
 @pytest.fixture(scope="module")
@@ -170,7 +148,10 @@ def test_hover_shows_the_card_of_a_node(page: Any) -> None:
     assert "root" in page.locator(".propd-card-head").inner_text()
 
 
-def test_a_live_run_is_followed_left_and_joined_again(page: Any) -> None:
+def test_a_live_run_is_followed_left_and_joined_again(
+    page: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(SlowEngine, "pause", 0.4)
     generate(page, NASTY)
     wait_for_status(page, "^Live")
     page.wait_for_function("propdPlayer.runs.newest && propdPlayer.runs.newest.events.length > 4")

@@ -5,18 +5,19 @@ import { filled } from "./rich.js";
 let notes = 0;
 
 /** Sentences with holes filled and glossary words as buttons. told: words already explained here. */
-export function prose(sentence, facts, glossary, told = new Set()) {
-  return filled(sentence, facts).map(({ text, term }) => {
+export function prose(sentence, facts, words, told = new Set()) {
+  const { glossary, glossary_names: names } = words;
+  return filled(sentence, facts, names).map(({ text, term }) => {
     if (!term || told.has(term) || !glossary[term]) return document.createTextNode(text);
     told.add(term);
-    return word(text, term, glossary[term]);
+    return word(text, names[term], glossary[term]);
   });
 }
 
 /** A word with its note: a click, Enter or hovering opens it, Escape or leaving closes it. */
-function word(text, term, meaning) {
+function word(text, name, meaning) {
   const id = `propd-note-${++notes}`;
-  const note = make("span", { class: "propd-note", id, role: "note", hidden: true }, make("b", {}, term), " ", meaning);
+  const note = make("span", { class: "propd-note", id, role: "note", hidden: true }, make("b", {}, name), " ", meaning);
   const button = make("button", { type: "button", class: "propd-term", "aria-expanded": "false", "aria-controls": id }, text);
   const whole = make("span", { class: "propd-word" }, button, note);
   const open = (yes) => {
@@ -48,6 +49,6 @@ function keepInside(note, whole) {
 
 /** All words, folded. */
 export function glossaryList(words) {
-  const rows = Object.entries(words.glossary).flatMap(([term, meaning]) => [make("dt", {}, term), make("dd", {}, meaning)]);
+  const rows = Object.entries(words.glossary).flatMap(([term, meaning]) => [make("dt", {}, words.glossary_names[term]), make("dd", {}, meaning)]);
   return make("details", { class: "propd-glossary" }, make("summary", {}, words.glossary_title), make("dl", {}, ...rows));
 }

@@ -61,7 +61,7 @@ export function drawProse(p, at, facts, words) {
   const before = steps.slice(0, at.step).flatMap((name) => words.chapters[id].steps[name].text);
   const told = new Set(before.flatMap((sentence) => [...sentence.matchAll(/\[\[([^\]|]+)/g)].map(([, term]) => term)));
   const sentences = words.chapters[id].steps[steps[at.step]].text;
-  p.prose.replaceChildren(...sentences.map((sentence) => make("p", {}, ...prose(sentence, facts, words.glossary, told))));
+  p.prose.replaceChildren(...sentences.map((sentence) => make("p", {}, ...prose(sentence, facts, words, told))));
 }
 
 /** The choices of a question: its own words, or what the recorded step offers. */

@@ -7,7 +7,7 @@ import { headAccuracy, headLists, stepOfHeads, stepOfText, whatCame } from "../p
 const ASKED = 4; // guesses one can choose from
 const SEEN = 7; // guesses of a head that are listed
 
-function prepare({ runs }) {
+function prepare({ runs }, words) {
   const found = stepOfHeads(runs), text = stepOfText(runs);
   if (!found || !text) return null;
   const lists = headLists(found.event), came = whatCame(found.run, found.event, lists.length);
@@ -15,7 +15,7 @@ function prepare({ runs }) {
   const { draft = 0, early = 0, late = 0, verify = 0 } = found.event.milliseconds;
   const accuracy = headAccuracy(found.run);
   const facts = {
-    root: visible(found.event.nodes.text[0]), truth: visible(lists[0][right].text), place: ordinal(right + 1),
+    root: visible(found.event.nodes.text[0]), truth: visible(lists[0][right].text), place: ordinal(right + 1, words),
     draft_ms: draft.toFixed(0), pass_ms: (early + late + verify).toFixed(0), heads: lists.length,
     first: percent(accuracy[0].first / accuracy[0].of), last: percent(accuracy.at(-1).first / accuracy.at(-1).of), steps: accuracy[0].of,
     copied: text.nodes.length, words: visible(text.place.guessed.trim()),

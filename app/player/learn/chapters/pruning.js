@@ -14,7 +14,7 @@ const name = (event, i) => visible(nodeAt(event, i).text);
 const CUTS = [1, 2, 3, 5, 7, 10, 15, 20, 30, 40, 50, 51, 60, 80, 100, 150, 200, 300, 500];
 const cutsWith = (k) => [...new Set([...CUTS, k])].sort((a, b) => a - b);
 
-function prepare({ runs, recall }) {
+function prepare({ runs, recall }, words) {
   const found = stepOfPruning(runs), wrong = stepOfLoss(runs);
   const layer = found && String(found.event.prune_layer);
   if (!found || !recall || !recall.head[layer]) return null;
@@ -24,7 +24,7 @@ function prepare({ runs, recall }) {
     layer, layers: recall.about.layers, k, recall: percent(shareAt(recall.k, recall.head[layer].recall, k)), lens: percent(shareAt(recall.k, recall.lens[layer].recall, k)),
     guessed: percent(shareAt(recall.k, recall.head[layer].recall_of_guessed, k)), wrong: percent(1 - shareAt(recall.k, recall.head[layer].wrong_kept, k)),
     root: name(found.event, 0), survivor: name(found.event, branches[survivor].node), ...cutFacts(found.event),
-    positions: recall.about.positions, share: percent(toll.pruned / toll.drafted), lost: toll.lost, right: toll.right, ...lossFacts(wrong),
+    positions: recall.about.positions, share: percent(toll.pruned / toll.drafted), lost: toll.lost, right: toll.right, ...lossFacts(wrong, words),
   };
   return { found, wrong, recall, layer, branches, k, facts, choices: branches.map(({ node }) => name(found.event, node)), right: survivor };
 }
@@ -34,10 +34,10 @@ function cutFacts(event) {
   return { drafted, pruned, verified: drafted - pruned };
 }
 
-function lossFacts(wrong) {
+function lossFacts(wrong, words) {
   if (!wrong) return { loss: "", loss_rank: "", loss_parent: "", loss_k: "" };
   const node = lost(wrong.event);
-  return { loss: name(wrong.event, node), loss_rank: ordinal(wrong.event.nodes.early_rank[node] + 1), loss_parent: name(wrong.event, wrong.event.nodes.parent[node]), loss_k: wrong.event.prune_top_k };
+  return { loss: name(wrong.event, node), loss_rank: ordinal(wrong.event.nodes.early_rank[node] + 1, words), loss_parent: name(wrong.event, wrong.event.nodes.parent[node]), loss_k: wrong.event.prune_top_k };
 }
 
 /** What early layers know: two charts, for one of the trained early heads and a k. */
