@@ -102,7 +102,7 @@ def test_a_run_is_loaded_and_its_names_stay_text(page: Any, address: str, trace:
     page.locator(".lab-source-lines", has_text="<img src=x").wait_for()
     assert page.locator(".propd-lab img").count() == 0
     page.locator(".lab-file").set_input_files({**file, "buffer": b'{"schema": "no"}'})
-    page.locator(".lab-note", has_text="another version").wait_for()
+    page.locator(".lab-note", has_text="no trace that this program reads").wait_for()
     assert asked(page)[0] == "your-run"  # what was there stays
     visit(page, address, "#lab/your-run/b2")
     page.locator(".lab-note", has_text="somebody's own run").wait_for()
