@@ -20,7 +20,9 @@ from propd.requests import prompt_too_long
 
 OTHERS = [language for language in LANGUAGES if language != FIRST]
 STRINGS = settings.ROOT / "app" / "strings"
-MODULES = sorted(path.stem for path in STRINGS.glob("*.py") if path.stem != "__init__")
+HERE_ALONE = {"__init__", "serving"}
+"""Without a counterpart: what visitors read of serving stands among the sentences of the engine."""
+MODULES = sorted({path.stem for path in STRINGS.glob("*.py")} - HERE_ALONE)
 NOT_TOLD = {"UNSAID", "BATCH_PROMPTS", "MORE_PROMPTS", "PROMPTS", "COMMAND", "NOT_OURS", "README"}
 """Prompts, which are written for an English model, and what only a command says."""
 COMMANDS = {"serving", "site"}
