@@ -87,10 +87,10 @@ def _model_options(parser: argparse.ArgumentParser, weights: str = "auto") -> No
     )
     parser.add_argument(
         "--weights",
-        choices=("auto", "dense", "int4"),
+        choices=("auto", "dense", "int4", "int8", "nf4"),
         default=weights,
         help="int4: groups of 4 bits, fastest for few rows; auto takes them on a CPU if the model "
-        "came from such a file (default: %(default)s)",
+        "came from such a file; int8, nf4: by bitsandbytes, for less memory (default: %(default)s)",
     )
 
 
