@@ -93,7 +93,7 @@ def load(
             loaded.model,
             dtype=loaded.dtype,
             invariant=loaded.invariant,
-            four_bit=loaded.weights == "int4",
+            four_bit=loaded.four_bit,
             narrow=loaded.weights if loaded.weights in NARROW else None,
             device_map=loaded.device_map,
         )

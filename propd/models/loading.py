@@ -56,6 +56,11 @@ class LoadedModel:
     device_map: DeviceMap | None = None
     """Where the layers are, or will be when they are taken."""
 
+    @property
+    def four_bit(self) -> bool:
+        """Whether a step multiplies with weights in groups of 4 bits."""
+        return self.weights == "int4"
+
 
 def load_pretrained(
     model: str,

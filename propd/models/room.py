@@ -38,9 +38,7 @@ def check_map(device_map: str, device: torch.device | str, layers: int) -> torch
     return asked.home
 
 
-def find_room(
-    need: Need, home: torch.device, device_map: str | None, report: Report
-) -> DeviceMap:
+def find_room(need: Need, home: torch.device, device_map: str | None, report: Report) -> DeviceMap:
     """Which layers go where; one sentence if they do not fit. Tells need and free memory.
 
     device_map: auto, a map as `read_map` takes it, or None: all on the home.

@@ -75,7 +75,7 @@ class Run:
             self._report(f"{head}: {told_time(elapsed, spent, left)}")
             outcomes.append(self._one(stage, head))
             spent += stage.share
-            self.write(outcomes)
+            self.write([*outcomes, *self._later(stages[place + 1 :])])
             after(stage.name)
         self.write(outcomes)
         return outcomes
@@ -91,6 +91,10 @@ class Run:
         scratch = self._path.with_suffix(".part")
         scratch.write_text(json.dumps(body, indent=1) + "\n", encoding="utf-8")
         scratch.replace(self._path)
+
+    def _later(self, stages: Sequence[Stage]) -> list[Outcome]:
+        """What an earlier run has done of these, so that it is not lost if this one is stopped."""
+        return [self._kept[stage.name] for stage in stages if self._is_done(stage)]
 
     def _is_done(self, stage: Stage) -> bool:
         kept = self._kept.get(stage.name)
