@@ -11,7 +11,7 @@ DEV := $(VENV)/.dev-installed
 PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo model bench doctor static test test-browser lint format clean
+.PHONY: help demo model bench bench-gpu doctor static test test-browser lint format clean
 
 help: ## show this
 	@echo "make TARGET [NAME=value ...]"
@@ -35,6 +35,10 @@ model: $(RUNTIME) ## fetch the default model into the cache, without starting an
 bench: $(RUNTIME) ## compare the decoding methods and transformers on this machine
 	@echo "Running the benchmark; its files go to runs/bench"
 	@$(BIN)/python -m propd bench --peers transformers,transformers-lookup --out runs/bench $(ARGS)
+
+bench-gpu: $(RUNTIME) ## on a machine with a GPU: parity and the full comparison, as one report
+	@echo "Measuring this GPU; the report goes to runs/gpu, and goes on where it was stopped"
+	@$(BIN)/python -m propd doctor --gpu --out runs/gpu $(ARGS)
 
 doctor: $(RUNTIME) ## say what this machine has and what is missing
 	@$(BIN)/python -m propd doctor

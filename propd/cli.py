@@ -62,7 +62,10 @@ def build_parser() -> argparse.ArgumentParser:
     )
     trace_parser(actions.add_parser("trace", help="check, convert or show a recorded run"))
     doctor = actions.add_parser("doctor", help="what works here, and what to do about the rest")
-    doctor.set_defaults(run=commands.doctor)
+    _doctor_parser(doctor)
+    _memory_parser(
+        actions.add_parser("memory", help="what a model will take, before it is loaded or fetched")
+    )
     return parser
 
 
@@ -87,11 +90,44 @@ def _model_options(parser: argparse.ArgumentParser, weights: str = "auto") -> No
     )
     parser.add_argument(
         "--weights",
-        choices=("auto", "dense", "int4"),
+        choices=("auto", "dense", "int4", "int8", "nf4"),
         default=weights,
         help="int4: groups of 4 bits, fastest for few rows; auto takes them on a CPU if the model "
-        "came from such a file (default: %(default)s)",
+        "came from such a file; int8, nf4: by bitsandbytes, for less memory (default: %(default)s)",
     )
+    parser.add_argument(
+        "--device-map",
+        metavar="MAP",
+        help="layers on several devices: auto, or for example cuda:0=20,cuda:1=12",
+    )
+
+
+def _doctor_parser(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--gpu",
+        action="store_true",
+        help="parity and the full comparison on a GPU, as one report to send (docs/gpu.md); all "
+        "other options are for it",
+    )
+    parser.add_argument(
+        "--smoke", action="store_true", help="the same very small, on a CPU too: does it work?"
+    )
+    parser.add_argument(
+        "--out", default="runs/gpu", metavar="DIR", help="goes on where it stopped (%(default)s)"
+    )
+    parser.add_argument("--prompts", type=Path, metavar="FILE", help="JSON lines with 'turns'")
+    parser.add_argument("--limit", type=int, metavar="K", help="prompts at most (64)")
+    parser.add_argument("--max-new-tokens", type=int, metavar="N", help="(128)")
+    parser.add_argument("--batch-sizes", metavar="N,M", help="(1,2,4,8,16,32)")
+    _model_options(parser)
+    parser.set_defaults(run=commands.doctor)
+
+
+def _memory_parser(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("models", nargs="+", metavar="MODEL", help="registry name or folder")
+    parser.add_argument("--rows", default="1,32", metavar="N,M", help="(%(default)s)")
+    parser.add_argument("--tokens", type=int, default=2048, metavar="N", help="of each row")
+    parser.set_defaults(run=measure_commands.memory)
 
 
 def _prompt_options(parser: argparse.ArgumentParser, limit: int) -> None:

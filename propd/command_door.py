@@ -21,6 +21,7 @@ def load_engine(options: argparse.Namespace) -> Engine:
         device=options.device,
         numerics=options.numerics,
         weights=options.weights,
+        device_map=options.device_map,
         report=report,
     )
 

@@ -120,6 +120,10 @@ def convert(options: argparse.Namespace) -> int:
 
 def doctor(options: argparse.Namespace) -> int:
     """What works on this machine."""
+    if options.gpu or options.smoke:
+        from propd.report.command import run_report
+
+        return run_report(options)
     from propd.doctor import run_doctor
 
     return run_doctor()

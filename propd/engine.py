@@ -27,8 +27,10 @@ from propd.heads.found import find_heads
 from propd.heads.protocol import DraftHeads, HeadsShape, check_fit
 from propd.memory import check_memory
 from propd.models.backbone import Backbone
+from propd.models.device_map import DeviceMap
 from propd.models.loading import LoadedModel, end_token_ids, load_pretrained
-from propd.models.registry import DEFAULT_MODEL
+from propd.models.narrow import NARROW
+from propd.models.registry import DEFAULT_MODEL, REGISTRY, ModelEntry
 from propd.opening import Opening
 from propd.planning.cost_book import CostBook
 from propd.planning.experience import Experience
@@ -62,19 +64,29 @@ def load(
     device: str = "auto",
     numerics: str = "auto",
     weights: str = "auto",
+    device_map: str | None = None,
     report: Callable[[str], None] = _silent,
 ) -> Engine:
     """Load a model and its heads.
 
     model: a registry name, a folder, or a Hub id. heads: a folder or a Hub id; None takes the
     shipped ones, if there are any. dtype: auto, float32, bfloat16 or float16. numerics: auto, fast
-    or invariant (in any tree and batch a token has the same bits). weights: auto, dense or int4
-    (groups of 4 bits, as in a GGUF file; auto takes them on a CPU if the model came from one).
-    report: called with each stage.
+    or invariant (in any tree and batch a token has the same bits). weights: auto, dense, int4
+    (groups of 4 bits, as in a GGUF file; auto takes them on a CPU if the model came from one), or
+    int8 and nf4 (with the package bitsandbytes). device_map: layers on several devices, auto or
+    like cuda:0=20,cuda:1=12 (docs/gpu.md). report: called with each stage.
     Raises a `ProPDError` with one sentence on anything a user can cause.
     """
+    folder = find_heads(heads, report) if heads else shipped_heads(REGISTRY.get(model))
     loaded = load_pretrained(
-        model, dtype=dtype, device=device, numerics=numerics, weights=weights, report=report
+        model,
+        dtype=dtype,
+        device=device,
+        numerics=numerics,
+        weights=weights,
+        device_map=device_map,
+        heads=folder,
+        report=report,
     )
     report("packing weights")
     with torch.inference_mode():
@@ -83,9 +95,12 @@ def load(
             dtype=loaded.dtype,
             invariant=loaded.invariant,
             four_bit=loaded.four_bit,
+            narrow=loaded.weights if loaded.weights in NARROW else None,
+            device_map=loaded.device_map,
         )
-        folder = find_heads(heads, report) if heads else _shipped_heads(loaded)
         ready = open_heads(folder, backbone) if folder else None
+    if backbone.device.type == "cuda":
+        torch.cuda.empty_cache()  # what layers left behind as they were fused is free again
     entry = loaded.folder.entry
     if ready is None and entry is not None and entry.heads_hub_id is not None:
         report(f"no heads; {entry.heads_hub_id} has some for this model, see docs/heads.md")
@@ -108,7 +123,7 @@ class Engine:
 
     def __init__(self, loaded: LoadedModel, backbone: Backbone, heads: DraftHeads | None) -> None:
         self.tokenizer: Any = loaded.tokenizer
-        self.backbone = backbone
+        self.backbone, self.weights = backbone, loaded.weights
         self.name = loaded.folder.entry.name if loaded.folder.entry else loaded.folder.path.name
         self.source: str = loaded.folder.source
         self.end_tokens = end_token_ids(loaded.model, loaded.tokenizer)
@@ -137,11 +152,11 @@ class Engine:
             "source": self.source,
             "dtype": self.dtype,
             "numerics": "invariant" if self.backbone.invariant else "fast",
-            "weights": "int4" if self.backbone.four_bit else "dense",
+            "weights": self.weights,
             "device": self.device,
             "heads": self._heads_told(),
             "threads": self.threads,
-            "machine": _machine(self.backbone.device),
+            "machine": _machine(self.backbone.device_map),
             "versions": {
                 "python": platform.python_version(),
                 "torch": torch.__version__,
@@ -339,14 +354,21 @@ def _generation(events: list[StepEvent]) -> Generation:
     )
 
 
-def _shipped_heads(loaded: LoadedModel) -> Path | None:
-    if loaded.folder.entry is None:
+def shipped_heads(entry: ModelEntry | None) -> Path | None:
+    """The folder of the heads that come with this program, if there are any for this model."""
+    if entry is None:
         return None
-    folder = HEADS_FOLDER / loaded.folder.entry.name
+    folder = HEADS_FOLDER / entry.name
     return folder if folder.is_dir() else None
 
 
-def _machine(device: torch.device) -> str:
+def _machine(device_map: DeviceMap) -> str:
+    devices = list(dict.fromkeys([device_map.home, *device_map.layers]))
+    names = " and ".join(dict.fromkeys(map(_device_name, devices)))
+    return names if len(devices) == 1 else f"{names}, layers {device_map}"
+
+
+def _device_name(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return f"{torch.get_num_threads()} CPU threads, {platform.machine()}"

@@ -15,6 +15,10 @@ class InvalidRequest(ProPDError):
     """A request outside its limits: empty prompt, too many tokens, unknown method."""
 
 
+class NoRoom(InvalidRequest):
+    """A model or a run that does not fit into the free memory."""
+
+
 class ModelUnavailable(ProPDError):
     """A model, its tokenizer or its heads cannot be found, fetched or used."""
 

@@ -189,3 +189,17 @@ def _tell_lossless(found: LosslessReport, as_json: bool) -> None:
     print(", ".join(f"{count} {name.replace('_', ' ')}" for name, count in found.counts().items()))
     for difference in found.differences:
         print(difference)
+
+
+def memory(options: argparse.Namespace) -> int:
+    """The memory of models, as a table; nothing is loaded."""
+    from propd.models.need_table import need_table
+    from propd.requests import check_rows
+
+    rows = whole_numbers(options.rows)
+    for count in rows:
+        check_rows(count)
+    if options.tokens < 1:
+        raise InvalidRequest(f"--tokens is {options.tokens}; give 1 or more.")
+    print(need_table(options.models, rows, options.tokens))
+    return 0

@@ -7,8 +7,9 @@ from pathlib import Path
 import psutil
 import torch
 
-from propd.errors import InvalidRequest
+from propd.errors import NoRoom
 from propd.models.backbone import Backbone
+from propd.models.need import step_bytes
 
 CGROUP = Path("/sys/fs/cgroup")
 RESERVE = 0.9
@@ -20,12 +21,21 @@ def needed_bytes(backbone: Backbone, rows: int, slots: int, nodes: int) -> int:
 
     rows of ``slots`` tokens each; steps of at most ``nodes`` nodes a row, the root included.
     """
+    return sum(needed_by_device(backbone, rows, slots, nodes).values())
+
+
+def needed_by_device(
+    backbone: Backbone, rows: int, slots: int, nodes: int
+) -> dict[torch.device, int]:
+    """The same by device: K and V lie beside their layers, all else at home."""
     size = backbone.embedding.element_size()
+    step = step_bytes(backbone.vocabulary_size, backbone.hidden_size, rows, nodes, size)
     heads = backbone.kv_heads * backbone.head_size
-    cache = 2 * backbone.layer_count * rows * slots * heads * backbone.sum_dtype.itemsize
-    # logits once in the model's dtype and once in float32; hidden states are small beside them
-    step = rows * nodes * (backbone.vocabulary_size + 8 * backbone.hidden_size) * (size + 4)
-    return cache + step
+    layer = 2 * rows * slots * heads * backbone.sum_dtype.itemsize
+    needed = {backbone.device_map.home: step}
+    for device, count in backbone.device_map.spans:
+        needed[device] = needed.get(device, 0) + count * layer
+    return needed
 
 
 def available_bytes(device: torch.device) -> int:
@@ -38,14 +48,16 @@ def available_bytes(device: torch.device) -> int:
 
 def check_memory(backbone: Backbone, rows: int, slots: int, nodes: int) -> None:
     """Refuse a run whose cache and largest step do not fit into the free memory."""
-    needed = needed_bytes(backbone, rows, slots, nodes)
-    free = int(available_bytes(backbone.device) * RESERVE)
-    if needed > free:
-        raise InvalidRequest(
-            f"The run needs {needed / 1e9:,.1f} GB of memory for {rows} rows of {slots:,} tokens "
-            f"and {free / 1e9:,.1f} GB are free; ask for fewer rows, a shorter prompt or fewer "
-            "new tokens."
-        )
+    by_device = needed_by_device(backbone, rows, slots, nodes)
+    for device, needed in by_device.items():
+        free = int(available_bytes(device) * RESERVE)
+        if needed > free:
+            where = f" on {device}" if len(by_device) > 1 else ""
+            raise NoRoom(
+                f"The run needs {needed / 1e9:,.1f} GB of memory{where} for {rows} rows of "
+                f"{slots:,} tokens and {free / 1e9:,.1f} GB are free; ask for fewer rows, a "
+                "shorter prompt or fewer new tokens."
+            )
 
 
 def _container_bytes() -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +10,7 @@ from time import perf_counter
 from typing import Any
 
 import psutil
+import torch
 
 from propd.benchmark.bandwidth import read_bandwidth
 from propd.benchmark.figures import MIXED, Group, figures_of
@@ -16,8 +18,12 @@ from propd.benchmark.peers import Common, Peer
 from propd.benchmark.plan import PLAIN, BenchPlan
 from propd.benchmark.runners import Answer, Method, Runner
 from propd.engine import Engine
+from propd.errors import NoRoom
+from propd.models.device_map import DeviceMap
 
 WARM_UP_TOKENS = 8
+MEMORY_ERRORS = (torch.OutOfMemoryError, NoRoom)
+"""What a run raises that the device has no memory for, while it runs or before."""
 STATUS = Path("/proc/self/status")
 
 
@@ -76,13 +82,35 @@ def run_bench(
         groups = groups_of(prompts, batch)
         runners: list[Runner] = [*methods, *_that_can(peers, batch, bench, report)]
         report(f"batch {batch}: warm-up")
-        _warm_up(runners, groups)
+        runners = _warm_up(runners, groups, batch, bench, report)
+        if all(runner.name != PLAIN for runner in runners):
+            continue
+        if why := _run_all(runners, groups, batch, plan, plain, bench, report):
+            _skip(bench, f"batch {batch}, the rest: {why}", report)
+            give_back_memory()
+    bench.bandwidth = max(bench.bandwidth, read_bandwidth(engine.backbone.device))
+    bench.peak_bytes = peak_bytes(engine.backbone.device_map)
+    return bench
+
+
+def _run_all(
+    runners: Sequence[Runner],
+    groups: Sequence[Sequence[Prompt]],
+    batch: int,
+    plan: BenchPlan,
+    plain: dict[int, Sequence[int]],
+    bench: Bench,
+    report: Callable[[str], None],
+) -> str | None:
+    """A batch size, group by group; why it stopped early, if memory ran out."""
+    try:
         for group in _run_batch(runners, groups, batch, plan, plain, report):
             bench.groups.append(group)
+        methods = [runner for runner in runners if isinstance(runner, Method)]
         bench.cache_bytes[batch] = _largest_cache(methods, groups, plan.max_new_tokens)
-    bench.bandwidth = max(bench.bandwidth, read_bandwidth(engine.backbone.device))
-    bench.peak_bytes = peak_bytes()
-    return bench
+    except MEMORY_ERRORS as error:
+        return _no_memory(error)
+    return None
 
 
 def groups_of(prompts: Sequence[Prompt], size: int) -> list[list[Prompt]]:
@@ -154,14 +182,42 @@ def _told(
     }
 
 
-def _warm_up(runners: Sequence[Runner], groups: Sequence[Sequence[Prompt]]) -> None:
-    """A few tokens of each size of group: a dynamic method measures costs at a size it has not met.
+def _warm_up(
+    runners: Sequence[Runner],
+    groups: Sequence[Sequence[Prompt]],
+    batch: int,
+    bench: Bench,
+    report: Callable[[str], None],
+) -> list[Runner]:
+    """Those that have the memory for a batch.
 
+    A few tokens of each size of group: a dynamic method measures costs at a size it has not met.
     The last group may be smaller, and those two seconds would be counted.
     """
-    for group in {len(group): group for group in groups}.values():
-        for runner in runners:
-            runner.answer([prompt.token_ids for prompt in group], WARM_UP_TOKENS)
+    ready = []
+    for runner in runners:
+        why = None
+        try:
+            for group in {len(group): group for group in groups}.values():
+                runner.answer([prompt.token_ids for prompt in group], WARM_UP_TOKENS)
+            ready.append(runner)
+        except MEMORY_ERRORS as error:
+            why = _no_memory(error)
+        if why:
+            _skip(bench, f"{runner.name}, batch {batch}: {why}", report)
+            give_back_memory()
+    return ready
+
+
+def _no_memory(error: BaseException) -> str:
+    return str(error).rstrip(".") if isinstance(error, NoRoom) else "out of memory"
+
+
+def give_back_memory() -> None:
+    """Let what a step that ran out of memory left behind be free again."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 def _open_peers(
@@ -202,8 +258,14 @@ def _largest_cache(
     return max(method.cache_bytes(most, tokens) for method in methods)
 
 
-def peak_bytes() -> int:
-    """Most memory this process has held; where the system does not say, what it holds now."""
+def peak_bytes(device_map: DeviceMap) -> int:
+    """Most memory held so far: on the GPUs, if layers are on some, else by this process.
+
+    Where the system does not say, what the process holds now.
+    """
+    gpus = {device for device in (device_map.home, *device_map.layers) if device.type == "cuda"}
+    if gpus:
+        return sum(torch.cuda.max_memory_allocated(gpu) for gpu in gpus)
     memory = psutil.Process().memory_info()
     try:
         line = next(li for li in STATUS.read_text().splitlines() if li.startswith("VmHWM:"))

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from propd.core import DecodingConfig, StepEvent
 from propd.engine import Engine
+from propd.models.spread import cache_nbytes
 from propd.requests import MAX_ROWS
 from propd.session import Session
 
@@ -70,7 +71,7 @@ class Method:
         """Size of the cache that a group of these prompts decodes in."""
         with self._open(prompts, max_new_tokens) as session:
             cache = session.decoding.cache
-            return int(cache.keys.nbytes + cache.values.nbytes)
+            return cache_nbytes(cache)
 
     def _open(self, prompts: Prompts, max_new_tokens: int) -> Session:
         config = replace(self._config, max_new_tokens=max_new_tokens)

@@ -18,10 +18,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from propd.errors import ModelUnavailable
+from propd.models.device_map import DeviceMap, one_device
 from propd.models.four_bit import FourBit, groups_of
 from propd.models.kv_cache import KVCache
 from propd.models.linear import Linear
+from propd.models.narrow import Narrow
 from propd.models.placement import Placement, place_nodes
+from propd.models.spread import SpreadCache, moved
 
 PREFILL_CHUNK = 512
 """Tokens of a prompt that go through the layers together."""
@@ -31,7 +34,7 @@ ROPE_TYPES = ("default", "linear", "llama3", "yarn")
 """Rotary tables that do not depend on the length of the text, so that they can be made once."""
 
 
-Product = Linear | FourBit
+Product = Linear | FourBit | Narrow
 """y = x W^T + b: (T, in) -> (T, out)."""
 Packer = Callable[[Tensor, "Tensor | None"], Product]
 """Weight (out, in) and bias -> product."""
@@ -49,6 +52,8 @@ class Layer:
     mlp_norm: Tensor
     gate_up: Product
     down: Product
+    device: torch.device
+    """Where its weights are, and so its K and V, and where it runs."""
 
 
 class Backbone:
@@ -62,12 +67,16 @@ class Backbone:
         pack: bool = True,
         invariant: bool = False,
         four_bit: bool = False,
+        narrow: str | None = None,
+        device_map: DeviceMap | None = None,
     ) -> None:
         """Take the weights out of a model.
 
         dtype: to compute in; None is the model's. invariant: a node's result has the same bits
         alone, in any tree and in any batch. four_bit: a step multiplies with the weights in groups
-        of 4 bits; a prompt, which is many rows at once, with dense ones.
+        of 4 bits; a prompt, which is many rows at once, with dense ones. narrow: bits of the
+        weights in the layers, one of `propd.models.narrow.NARROW`. device_map: where the layers
+        are, if not all in one place; hidden states begin and end on its home.
         """
         config = model.config
         _check_supported(config)
@@ -94,8 +103,13 @@ class Backbone:
         def dense(weight: Tensor, bias: Tensor | None) -> Product:
             return Linear(weight.to(self.dtype), bias, pack=pack, invariant=invariant)
 
+        def narrowed(weight: Tensor, bias: Tensor | None) -> Product:
+            return Narrow(weight, bias, str(narrow), self.dtype)
+
         self.four_bit = four_bit
-        self.reading = [_take_layer(layer, self.head_size, dense) for layer in core.layers]
+        self.device_map = device_map or one_device(self.device, self.layer_count)
+        packer = narrowed if narrow else dense
+        self.reading = [_take_layer(layer, self.head_size, packer) for layer in core.layers]
         """The layers as a prompt runs through them."""
         self.layers = self.reading
         """The layers as a step runs through them."""
@@ -121,8 +135,10 @@ class Backbone:
 
     def new_cache(self, batch: int, capacity: int) -> KVCache:
         """An empty cache of this model's shape."""
-        size = (self.layer_count, batch, self.kv_heads, capacity, self.head_size)
-        return KVCache(*size, dtype=self.sum_dtype, device=self.device)
+        shape = (batch, self.kv_heads, capacity, self.head_size, self.sum_dtype)
+        counts = [count for _, count in self.device_map.spans]
+        parts = [KVCache(count, *shape, device) for device, count in self.device_map.spans]
+        return parts[0] if len(parts) == 1 else SpreadCache(parts, counts)
 
     def embed(self, token_ids: Sequence[int]) -> Tensor:
         """T token ids -> (T, H)."""
@@ -158,11 +174,14 @@ class Backbone:
         mask = place.mask.to(self.sum_dtype).repeat(1, 1, group, 1)  # once for all layers
         for index in range(first, last):
             layer = layers[index]
+            if layer.device != hidden.device:  # only the first layer of a device
+                hidden, mask = hidden.to(layer.device), mask.to(layer.device)
+                place = moved(place, layer.device)
             normed = self._rms_norm(hidden, layer.attention_norm)
             hidden = hidden + self._attend(layer, index, normed, place, mask, cache)
             gate, up = layer.gate_up(self._rms_norm(hidden, layer.mlp_norm)).chunk(2, dim=-1)
             hidden = hidden + layer.down(F.silu(gate).mul_(up))
-        return hidden
+        return hidden.to(self.device)
 
     def read(
         self, token_ids: Sequence[int], cache: KVCache, row: int = 0, chunk: int = PREFILL_CHUNK
@@ -267,6 +286,7 @@ def _take_layer(layer: Any, head_size: int, packer: Packer) -> Layer:
         mlp_norm=_norm_weight(layer.post_attention_layernorm),
         gate_up=_fuse(packer, gate, up),
         down=packer(*down),
+        device=layer.mlp.down_proj.weight.device,
     )
 
 

@@ -18,9 +18,15 @@ from transformers import (
 
 from propd.errors import InvalidRequest, ModelUnavailable
 from propd.models.backbone import FAMILIES
+from propd.models.device_map import DeviceMap
 from propd.models.four_bit import check_fits, four_bit_available, four_bit_pays, lies_on_grid
 from propd.models.linear import packing_available
+from propd.models.narrow import NARROW, check_installed
+from propd.models.need import Need, heads_bytes
 from propd.models.quiet import quiet_transformers
+from propd.models.room import check_map, find_room
+from propd.models.shape import Shape
+from propd.models.shards import missing_weights, open_in_parts
 from propd.models.sources import ModelFolder, Report, resolve, silent
 
 SUPPORTED_TYPES = FAMILIES
@@ -28,8 +34,9 @@ SUPPORTED_TYPES = FAMILIES
 
 NUMERICS = ("auto", "fast", "invariant")
 """invariant: a token's numbers have the same bits alone, in any tree and in any batch."""
-WEIGHTS = ("auto", "dense", "int4")
-"""int4: a step multiplies with groups of 4 bits, in bfloat16 with invariant numerics."""
+WEIGHTS = ("auto", "dense", "int4", *NARROW)
+"""int4: a step multiplies with groups of 4 bits, in bfloat16 with invariant numerics; int8 and nf4:
+`propd.models.narrow`."""
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
@@ -44,8 +51,15 @@ class LoadedModel:
     """To compute in; the weights may be wider."""
     invariant: bool = False
     """Whether to compute with invariant numerics."""
-    four_bit: bool = False
-    """Whether a step multiplies with weights in groups of 4 bits."""
+    weights: str = "dense"
+    """dense, int4, int8 or nf4."""
+    device_map: DeviceMap | None = None
+    """Where the layers are, or will be when they are taken."""
+
+    @property
+    def four_bit(self) -> bool:
+        """Whether a step multiplies with weights in groups of 4 bits."""
+        return self.weights == "int4"
 
 
 def load_pretrained(
@@ -55,23 +69,40 @@ def load_pretrained(
     device: torch.device | str = "auto",
     numerics: str = "auto",
     weights: str = "auto",
+    device_map: str | None = None,
+    heads: Path | None = None,
     report: Report = silent,
 ) -> LoadedModel:
-    """Find, fetch if needed, and load ``model``: a registry name, a folder or a Hub id."""
+    """Find, fetch if needed, and load ``model``: a registry name, a folder or a Hub id.
+
+    device_map: auto, or layers by device (`propd.models.device_map.read_map`). heads: their folder,
+    for the memory that they will take.
+    """
     place = resolve_device(device)
-    check_weights(weights, dtype, numerics, place)
+    check_weights(weights, dtype, numerics, place, device_map)
+    if weights in NARROW:
+        numerics = "fast"
     folder = resolve(model, report)
     config = _read_config(folder.path)
-    saved = _checkpoint_dtype(config)
+    shape, saved = Shape.of(config), _checkpoint_dtype(config)
+    if device_map is not None:
+        place = check_map(device_map, device, shape.layer_count)
     number = resolve_dtype(dtype, place, saved)
-    wanted = weights == "int4" or may_be_four_bit(weights, dtype, numerics, place, saved)
-    report(f"loading {model} on {place}")
+    in_parts = device_map is not None or place.type != "cpu" or weights in NARROW
+    looks = not in_parts and may_be_four_bit(weights, dtype, numerics, place, saved)
+    wanted = weights == "int4" or looks
+    # the grid of the groups can be seen in the weights as they were saved only
+    arrives = torch.float32 if wanted else number
+    need = _need(shape, weights, arrives, heads, resolve_numerics(numerics, number, place))
+    layers = find_room(need, place, device_map, report)
+    report(f"loading {model} on {place if device_map is None else layers}")
     try:
         with quiet_transformers():
-            # the grid of the groups can be seen in the weights as they were saved only
-            loaded = _load_weights(folder.path, torch.float32 if wanted else number)
+            if in_parts:
+                loaded = open_in_parts(folder.path, arrives, layers)
+            else:
+                loaded = _load_weights(folder.path, arrives)
             tokenizer = AutoTokenizer.from_pretrained(folder.path, trust_remote_code=False)
-        loaded = loaded.to(place)
     except ModelUnavailable:
         raise
     except Exception as error:
@@ -85,20 +116,42 @@ def load_pretrained(
     elif wanted:
         loaded = loaded.to(number)
     invariant = four_bit or resolve_numerics(numerics, number, place)
-    return LoadedModel(loaded, tokenizer, folder, number, invariant, four_bit)
+    kind = "int4" if four_bit else weights if weights in NARROW else "dense"
+    return LoadedModel(loaded, tokenizer, folder, number, invariant, kind, layers)
+
+
+def _need(
+    shape: Shape, weights: str, arrives: torch.dtype, heads: Path | None, invariant: bool
+) -> Need:
+    size = 2 if weights == "int4" else arrives.itemsize  # bfloat16, once they have arrived
+    kind = "dense" if weights == "auto" else weights
+    told = 0 if heads is None else heads_bytes(heads, size)
+    return Need.of(shape, kind, size, heads=told, cache_itemsize=8 if invariant else None)
 
 
 def check_weights(
-    weights: str, dtype: torch.dtype | str, numerics: str, place: torch.device
+    weights: str,
+    dtype: torch.dtype | str,
+    numerics: str,
+    place: torch.device,
+    device_map: str | None = None,
 ) -> None:
     """Refuse weights that do not go with the other settings."""
     if weights not in WEIGHTS:
         raise InvalidRequest(f"Unknown weights {weights!r}: give {', '.join(WEIGHTS)}.")
+    if weights in NARROW:
+        check_installed(weights)
+        if numerics == "invariant":
+            raise InvalidRequest(
+                f"Invariant numerics need dense weights or int4 and {weights} was asked for; give "
+                "numerics fast."
+            )
     if weights != "int4":
         return
-    if place.type != "cpu":
+    if place.type != "cpu" or device_map is not None:
+        where = "a device map was given" if device_map else f"the device is {place.type}"
         raise InvalidRequest(
-            f"Weights of 4 bits need a CPU and the device is {place.type}; give weights dense."
+            f"Weights of 4 bits need a CPU and {where}; give weights nf4 or dense."
         )
     if dtype not in ("auto", "bfloat16", torch.bfloat16) or numerics == "fast":
         raise InvalidRequest(
@@ -137,10 +190,7 @@ def _load_weights(folder: Path, dtype: torch.dtype) -> PreTrainedModel:
     )
     # transformers would fill missing weights with random numbers and only warn.
     if missing := sorted(info["missing_keys"]):
-        raise ModelUnavailable(
-            f"The weights in {folder} are incomplete: {missing[0]} is missing "
-            f"({len(missing)} in all); fetch or save the model again."
-        )
+        raise missing_weights(folder, missing)
     return model
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from propd.models.shape import Shape
+
 DEFAULT_MODEL = "smollm2-135m-instruct"
 
 
@@ -40,6 +42,10 @@ class ModelEntry:
     description: str
     heads_hub_id: str | None = None
     """Where others keep heads for this model; fetched only when asked for (docs/heads.md)."""
+    shape: Shape | None = None
+    """Its sizes, for the memory that it needs before it is here; those of its config.json."""
+    medusa_heads: int = 0
+    """How many to count for memory: what the file at ``heads_hub_id`` holds for Vicuna 7B."""
 
 
 _SMOLLM2_WHEEL = WheelSource(
@@ -51,7 +57,7 @@ _SMOLLM2_WHEEL = WheelSource(
 )
 
 
-def _vicuna(size: str) -> ModelEntry:
+def _vicuna(size: str, layers: int, hidden: int, mlp: int) -> ModelEntry:
     return ModelEntry(
         name=f"vicuna-{size}-v1.3",
         label=f"Vicuna {size.upper()} v1.3",
@@ -64,6 +70,9 @@ def _vicuna(size: str) -> ModelEntry:
             "shipped, Medusa's are there as a pickled file to convert (docs/heads.md)."
         ),
         heads_hub_id=f"FasterDecoding/medusa-vicuna-{size}-v1.3",
+        # plain attention: as many K and V as queries, heads of 128
+        shape=Shape(layers, hidden, mlp, hidden // 128, hidden // 128, 128, 32_000, 2_048),
+        medusa_heads=5,
     )
 
 
@@ -76,10 +85,11 @@ _ENTRIES = (
         heads=DEFAULT_MODEL,
         licence="Apache-2.0",
         description="A small chat model that runs on two CPU cores; 30 layers, 0.5 GB in float32.",
+        shape=Shape(30, 576, 1_536, 9, 3, 64, 49_152, 8_192, tied=True),
     ),
-    _vicuna("7b"),
-    _vicuna("13b"),
-    _vicuna("33b"),
+    _vicuna("7b", 32, 4_096, 11_008),
+    _vicuna("13b", 40, 5_120, 13_824),
+    _vicuna("33b", 60, 6_656, 17_920),
     ModelEntry(
         name="zephyr-7b-beta",
         label="Zephyr 7B beta",
@@ -93,6 +103,7 @@ _ENTRIES = (
             "(docs/heads.md)."
         ),
         heads_hub_id="FasterDecoding/medusa-1.0-zephyr-7b-beta",
+        shape=Shape(32, 4_096, 14_336, 32, 8, 128, 32_000, 32_768),
     ),
 )
 
