@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from propd.errors import ModelUnavailable
+from propd.host import send
 from propd.models.four_bit import FourBit, groups_of
 from propd.models.kv_cache import KVCache
 from propd.models.linear import Linear
@@ -126,7 +127,7 @@ class Backbone:
 
     def embed(self, token_ids: Sequence[int]) -> Tensor:
         """T token ids -> (T, H)."""
-        found = F.embedding(torch.tensor(token_ids, device=self.device), self.embedding)
+        found = F.embedding(send(token_ids, self.device), self.embedding)
         return found.to(self.hidden_dtype)
 
     def place(
