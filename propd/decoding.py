@@ -256,7 +256,9 @@ class DecodingSession:
         inner = inner_nodes(parents)
         if self.pruner is None or self.heads is None or not decision.prunes or not inner:
             return nodes, None
-        seen = nodes.hidden.index_select(0, send(inner, nodes.hidden.device)).to(self.backbone.dtype)
+        seen = nodes.hidden.index_select(0, send(inner, nodes.hidden.device)).to(
+            self.backbone.dtype
+        )
         score = partial(self.heads.look_early, self.prune_layer, seen)
         ranks, chances = look(parents, nodes.all_token_ids(), score)
         view = EarlyView(tuple(parents), nodes.depths(), nodes.values(), ranks, chances, past)
@@ -341,9 +343,7 @@ class DecodingSession:
         if not self.config.record_probabilities:
             return (None,) * len(tokens)
         with self.clock.pause():  # for pictures only: it is not part of the decoding
-            return final_probabilities(
-                kept.trees[slot].parents, tokens, logits[kept.span(slot)]
-            )
+            return final_probabilities(kept.trees[slot].parents, tokens, logits[kept.span(slot)])
 
     def _tell(self, row: Row, record: StepRecord, rows: int) -> StepEvent:
         event = build_event(record, row.events, self.clock.seconds - row.began, row.finish_reason)

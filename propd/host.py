@@ -15,7 +15,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-
 Ids = Sequence[int] | Tensor
 """Token ids or indices: a list of the host, or a tensor that lies on the device."""
 
@@ -24,12 +23,21 @@ def read(*tensors: Tensor) -> list[Any]:
     """The values of tensors of one device, each as nested lists, in one wait for the device."""
     if tensors[0].device.type == "cpu":
         return [tensor.tolist() for tensor in tensors]
-    pieces = [tensor.contiguous().view(-1).view(torch.uint8) for tensor in tensors]
-    arrived = torch.cat(pieces).cpu().split([len(piece) for piece in pieces])
+    return unpacked(packed(tensors).cpu(), tensors)
+
+
+def packed(tensors: Sequence[Tensor]) -> Tensor:
+    """The bytes of tensors, one after another."""
+    return torch.cat([tensor.contiguous().view(-1).view(torch.uint8) for tensor in tensors])
+
+
+def unpacked(arrived: Tensor, tensors: Sequence[Tensor]) -> list[Any]:
+    """The values of tensors whose bytes have arrived on the CPU, each as nested lists."""
+    pieces = arrived.split([tensor.numel() * tensor.element_size() for tensor in tensors])
     # cloned, because a view in another number format has to begin where such a number may
     return [
         piece.clone().view(tensor.dtype).view(tensor.shape).tolist()
-        for piece, tensor in zip(arrived, tensors, strict=True)
+        for piece, tensor in zip(pieces, tensors, strict=True)
     ]
 
 

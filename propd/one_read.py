@@ -19,6 +19,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -83,8 +84,8 @@ class Sent:
     looked: tuple[Tensor, ...] = ()
     """Of a step that pruned: alive, the early head's ranks and chances, (R, N), and the number of
     nodes that the pruner would have let live, (R,)."""
-    choices: Tensor | None = None
-    """(R, N) the model's own token after each verified node, -1 elsewhere."""
+    choices: tuple[Tensor, ...] = ()
+    """One, (R, N): the model's own token after each verified node, -1 elsewhere."""
     arrived: tuple[Tensor, ...] = ()
     """Hidden states (R, H) of the last right nodes, and the tokens (R,) that follow."""
     guesses: tuple[Tensor, ...] = ()
@@ -166,5 +167,177 @@ class OneReadSession(DecodingSession):
         end = min(end, self.cache.capacity)
         self.cache.touch(end)
         self._sent = Sent(packed, shape, end)
-        hidden, *place = self.graphs(("embed", shape, end), self._place_all, packed)
-        return Nodes(tuple(trees), tokens, visible, hidden, _placement(shape, *place))
+        place_all = partial(self._place_all, shape, end)
+        hidden, *place = self.graphs(("embed", shape, end), place_all, packed)
+        return Nodes(tuple(trees), tokens, visible, hidden, _placement(shape, place))
+
+    def _rows_bucket(self) -> int:
+        """Rows that a pass is run with: 1, 2, 4, ... or all that the cache has."""
+        return min(1 << (len(self.rows) - 1).bit_length(), self.max_rows)
+
+    def _place_all(self, shape: tuple[int, int], end: int, packed: Tensor) -> tuple[Tensor, ...]:
+        forest = unpack(packed, shape)
+        hidden = self.backbone.embed(forest.tokens.flatten())
+        return hidden, *_tensors(self.backbone.place_forest(forest, end))
+
+    def _run_early(self, nodes: Nodes) -> Nodes:
+        return self._run("early", nodes, 0, self.prune_layer)
+
+    def _run_late(self, nodes: Nodes) -> Nodes:
+        return self._run("late", nodes, self.prune_layer, self.backbone.layer_count)
+
+    def _run(self, name: str, nodes: Nodes, first: int, last: int) -> Nodes:
+        """Some layers; behind the last one the final norm."""
+        rows, _, count, end = nodes.place.mask.shape
+        backbone, cache = self.backbone, self.cache
+
+        def layers(hidden: Tensor, *place: Tensor) -> tuple[Tensor, ...]:
+            where = _placement((rows, count), place)
+            hidden = backbone.run_layers(hidden, first, last, where, cache)
+            return (backbone.final_norm(hidden) if last == backbone.layer_count else hidden,)
+
+        key = name, rows, count, end
+        (hidden,) = self.graphs(key, layers, nodes.hidden, *_tensors(nodes.place))
+        return replace(nodes, hidden=hidden)
+
+    def _prune(
+        self, nodes: Nodes, decision: SizeDecision, past: int
+    ) -> tuple[Nodes, Pruning | None]:
+        pruner, heads, sent = self.pruner, self.heads, self._sent
+        largest = max(tree.size for tree in nodes.trees)
+        if pruner is None or heads is None or not decision.prunes or not largest:
+            return nodes, None
+        forest = unpack(sent.packed, sent.shape)
+        ranks, chances = self._look(heads, nodes.hidden, forest)
+        seen = EarlyTensors(forest, ranks, chances, len(self.rows), nodes.starts[-1], past)
+        keep = pruner.keeps(seen) if can_keep_on_device(pruner) else torch.ones_like(forest.real)
+        room = min(bucket_of(1 + self._expected(largest)), sent.shape[1])
+        picked, alive, wished = forest.pick(keep, chances, room)
+        first = sent.shape[1] * torch.arange(len(picked), device=picked.device)[:, None]
+        hidden = nodes.hidden.index_select(0, (picked + first).flatten())
+        looked = (alive, ranks, chances, wished)
+        self._sent = replace(sent, picked=picked, alive=alive, looked=looked)
+        return replace(nodes, hidden=hidden, place=nodes.place.at(picked)), None
+
+    def _look(self, heads: DraftHeads, hidden: Tensor, forest: Forest) -> tuple[Tensor, Tensor]:
+        """The early head's ranks and chances of all nodes, (R, N)."""
+        shape = forest.tokens.shape
+        first = shape[1] * torch.arange(shape[0], device=hidden.device)[:, None]
+        parents, tokens = (forest.parents + first).flatten(), forest.tokens.flatten()
+        seen = hidden.to(self.backbone.dtype)
+        look: Any = heads.look_early  # of `AheadHeads`: it takes tensors
+        ranks, chances = look(self.prune_layer, seen, parents, tokens)
+        return ranks.view(shape), chances.double().view(shape)
+
+    def _expected(self, drafted: int) -> int:
+        """Survivors of the largest tree that there shall be room for."""
+        return min(drafted, math.ceil(MARGIN * min(1.0, self.left.value) * drafted))
+
+    # The model's word, and what the host makes of it.
+
+    def _score(self, nodes: Nodes) -> Tensor:
+        sent, ahead = self._sent, self._wanted and self.heads is not None
+        pruned = () if sent.picked is None or sent.alive is None else (sent.picked, sent.alive)
+        key = "score", sent.shape, nodes.place.mask.shape[2], bool(pruned), ahead
+        score = partial(self._choose, sent.shape, ahead)
+        inputs = nodes.hidden, sent.packed, *pruned
+        logits, choices, *arrived = self.graphs(key, score, *inputs)
+        self._sent = replace(sent, choices=(choices,), arrived=tuple(arrived))
+        return logits
+
+    def _choose(
+        self, shape: tuple[int, int], ahead: bool, final: Tensor, packed: Tensor, *pruned: Tensor
+    ) -> tuple[Tensor, ...]:
+        """Logits, choices, and with ``ahead`` where they lead; see `Sent`."""
+        forest, (rows, count) = unpack(packed, shape), shape
+        everything = torch.arange(count, device=packed.device).expand(shape)
+        picked, alive = pruned if pruned else (everything, forest.real)
+        logits = self.backbone.logits(final)
+        chosen = choose(logits, forest.numbers.gather(1, picked).flatten(), self.config)
+        choices = torch.full_like(forest.tokens, -1).scatter(1, picked, chosen.view(rows, -1))
+        choices = choices.masked_fill(~alive, -1)
+        if not ahead:
+            return logits, choices
+        last = forest.walk(choices, alive)[:, None]
+        place = (picked == last).long().argmax(-1)
+        hidden = final.view(rows, -1, final.shape[-1])
+        hidden = hidden[torch.arange(rows, device=final.device), place]
+        # a row of padding arrives nowhere: any token will do
+        return logits, choices, hidden, choices.gather(1, last).squeeze(1).clamp_min(0)
+
+    def _verify(self, kept: Nodes, pruning: Pruning | None, logits: Tensor) -> Verified:
+        sent, sizes = self._sent, [len(tokens) for tokens in kept.token_ids]
+        choices, *told = read(*sent.choices, *sent.looked, *sent.guesses)
+        self._remember(told[len(sent.looked) :])
+        places = [tuple(range(size)) for size in sizes]
+        if sent.looked:
+            pruning = _pruning(sizes, *told[:3])
+            self._count(sizes, told[3])
+            alive = [row[:size] for row, size in zip(told[0], sizes, strict=False)]
+            places = [tuple(n for n, lives in enumerate(row) if lives) for row in alive]
+            kept = _survivors(kept, places)
+        self._sent = replace(sent, kept=tuple(places))
+        verdicts = [
+            self._judge(
+                row,
+                kept.trees[slot],
+                kept.token_ids[slot],
+                logits[kept.span(slot)],
+                [choices[slot][place] for place in places[slot]],
+            )
+            for slot, row in enumerate(self.rows)
+        ]
+        return Verified(kept, pruning, verdicts)
+
+    def _remember(self, guesses: Sequence[Any]) -> None:
+        """What the heads guessed ahead, for the next step."""
+        said = told_drafts(*guesses) if guesses else [None] * len(self.rows)
+        for row, drafts in zip(self.rows, said, strict=False):
+            row.said = drafts
+
+    def _count(self, sizes: Sequence[int], wished: Sequence[int]) -> None:
+        rows = len(sizes)
+        self.left.observe(sum(wished[:rows]) - rows, sum(sizes) - rows)
+
+    def _commit(self, kept: Nodes, verdicts: Sequence[Verdict]) -> None:
+        paths = [
+            [places[node] for node in (0, *verdict.acceptance.path)]
+            for places, verdict in zip(self._sent.kept, verdicts, strict=True)
+        ]
+        self.cache.commit_all(paths)
+        for slot, (row, verdict) in enumerate(zip(self.rows, verdicts, strict=True)):
+            row.settle(verdict, kept.hidden[kept.span(slot)], kept.token_ids[slot])
+
+
+def _tensors(place: Placement) -> tuple[Tensor, ...]:
+    return place.turns, place.mask, place.cache_rows, place.cache_slots
+
+
+def _placement(shape: tuple[int, int], tensors: Sequence[Tensor]) -> Placement:
+    """The placement of R rows of N nodes that has these tensors."""
+    rows, count = shape
+    starts = tuple(range(0, rows * count + 1, count))
+    turns, mask, cache_rows, cache_slots = tensors
+    return Placement(0, starts, turns, mask, cache_rows, cache_slots, None, None, False)
+
+
+def _pruning(
+    sizes: Sequence[int],
+    alive: Sequence[Sequence[bool]],
+    ranks: Sequence[Sequence[float]],
+    chances: Sequence[Sequence[float]],
+) -> Pruning:
+    """What was read of pruning, without padding; roots have no ranks."""
+    spans = [range(size) for size in sizes]
+    return Pruning(
+        tuple(alive[r][n] for r, span in enumerate(spans) for n in span),
+        tuple(int(ranks[r][n]) if n else None for r, span in enumerate(spans) for n in span),
+        tuple(chances[r][n] if n else None for r, span in enumerate(spans) for n in span),
+    )
+
+
+def _survivors(nodes: Nodes, places: Sequence[Sequence[int]]) -> Nodes:
+    """The nodes as the host knows them; their tensors are sub-sampled already."""
+    pairs = zip(nodes.trees, places, strict=True)
+    trees = tuple(select(tree, row) for tree, row in pairs)
+    return replace(nodes, trees=trees, token_ids=at_places(nodes.token_ids, places), visible=())

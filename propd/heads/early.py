@@ -7,9 +7,10 @@ most frequent tokens. On the default model 4,096 words make the same decision as
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Protocol
 
+import torch
 from torch import Tensor
 
 from propd.host import Ids, send
@@ -30,9 +31,7 @@ class Referee:
         self._words = words
         self._reference = Linear(words if reference is None else words[reference])
 
-    def __call__(
-        self, ready: Tensor, rows: Ids, token_ids: Ids
-    ) -> tuple[Tensor, Tensor]:
+    def __call__(self, ready: Tensor, rows: Ids, token_ids: Ids) -> tuple[Tensor, Tensor]:
         """Ranks and probabilities (C,) of candidates; ready: (I, H), prepared for the LM head."""
         of = send(rows, ready.device)
         candidates = self._words[send(token_ids, ready.device)]

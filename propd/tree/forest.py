@@ -58,14 +58,16 @@ class Forest:
         right = (choices.gather(1, self.parents) == self.tokens) | (self.depths == 0)
         return (self.closed(right & alive) * (self.depths + 1)).argmax(-1)
 
-    def pick(self, keep: Tensor, chances: Tensor, room: int) -> tuple[Tensor, Tensor]:
-        """Which nodes go on where each row has room for some: (R, room) places, (R, N) bool alive.
+    def pick(self, keep: Tensor, chances: Tensor, room: int) -> tuple[Tensor, ...]:
+        """Which nodes go on where each row has room for some.
 
         keep: (R, N) bool, what the pruner said; chances: (R, N) of each node, given its parent. Of
         too many the least probable along their path stay behind; too few are filled up with dead
-        ones. The living come first, in the order of the tree.
+        ones. Returns (R, room) places, the living first, in the order of the tree; (R, N) bool
+        alive; and (R,) how many would live if there were room.
         """
         alive = self.closed(keep | self._roots()) & self.real
+        wished = alive.sum(-1)
         log = chances.clamp_min(SMALLEST).log()[:, None]
         path = torch.where(self.visible, log, 0.0).sum(-1).masked_fill(~alive, float("-inf"))
         best = path.sort(dim=-1, descending=True, stable=True).indices[:, :room]
@@ -74,7 +76,7 @@ class Forest:
         alive = self.closed(alive & chosen)
         places = torch.arange(alive.shape[1], device=alive.device)
         order = places + len(places) * (2 - alive.long() - chosen.long())
-        return order.argsort(-1)[:, :room], alive
+        return order.argsort(-1)[:, :room], alive, wished
 
     def _roots(self) -> Tensor:
         return self.real & (self.depths == 0)
