@@ -29,6 +29,7 @@ from propd.memory import check_memory
 from propd.models.backbone import Backbone
 from propd.models.loading import LoadedModel, end_token_ids, load_pretrained
 from propd.models.registry import DEFAULT_MODEL
+from propd.one_read import session_class
 from propd.opening import Opening
 from propd.planning.cost_book import CostBook
 from propd.planning.parts import Parts
@@ -305,7 +306,8 @@ class Engine:
         most = parts.planner.max_nodes + 1
         slots = min(capacity, self.backbone.max_positions) + most
         check_memory(self.backbone, max_rows, slots, most)
-        return DecodingSession(
+        loop = session_class(self.backbone.device, heads, parts.pruner, config)
+        return loop(
             self.backbone,
             heads,
             parts.planner,

@@ -22,6 +22,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -133,7 +134,7 @@ class OneReadSession(DecodingSession):
 
     def _begin(self, row: Row, token: int, final: Tensor) -> Verdict:
         logits = self.backbone.logits(final)
-        numbers = send(torch.tensor(self._numbers(row, 1), dtype=torch.float64), final.device)
+        numbers = send(np.array(self._numbers(row, 1)), final.device)
         choice = choose(logits, numbers, self.config)
         guesses = self._guess(final, choice) if self._wanted else ()
         chosen, *told = read(choice, *guesses)

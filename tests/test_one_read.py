@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -18,9 +19,8 @@ from propd.core import Milliseconds, StepEvent
 from propd.decoding import DecodingSession
 from propd.graphs import Graphs
 from propd.methods import METHODS
+from propd.models import placement
 from propd.one_read import OneReadSession
-from propd.planning.budget import Budget
-from propd.planning.pruner import TopK
 from propd.tree.sampling import Chooser
 from tests.harness import (
     PRUNING_METHODS,
@@ -39,7 +39,7 @@ from tests.harness import (
     texts,
 )
 
-PROMPTS = [random_prompt(random.Random(seed), small_world()) for seed in range(8)]
+PROMPTS = [random_prompt(random.Random(seed), small_world()) for seed in range(5)]
 SAMPLED: dict[str, Any] = {"temperature": 0.9, "top_k": 8, "top_p": 0.9, "min_p": 0.02}
 LAWS: dict[str, dict[str, Any]] = {"greedy": {}, "sampled": SAMPLED}
 
@@ -58,7 +58,7 @@ def one_read(method: str, **settings: Any) -> OneReadSession:
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_writes_the_plain_text(method: str, rows: int, law: str) -> None:
     """Masks of padded shapes, slots that stay, the walk on the device: any slip changes the text."""
-    settings = {"max_new_tokens": 30, "seed": 3, **LAWS[law]}
+    settings = {"max_new_tokens": 16, "seed": 3, **LAWS[law]}
     plain = plain_texts(small_world(), PROMPTS, **settings)
     assert texts(run(one_read(method, rows=rows, **settings), PROMPTS)) == plain
 
@@ -67,10 +67,10 @@ def test_every_method_writes_the_plain_text(method: str, rows: int, law: str) ->
 @pytest.mark.parametrize("share", [0.05, 1.0])
 def test_any_pruning_leaves_the_text_alone(rule: Rule, share: float) -> None:
     """Adversarial pruners and any trees; too little room sends living nodes away, too."""
-    plain = plain_texts(small_world(), PROMPTS, max_new_tokens=30)
+    plain = plain_texts(small_world(), PROMPTS, max_new_tokens=16)
     for rows in (1, 4):
         session = one_read(
-            "propd-static", rows=rows, pruner=rule, planner=RandomTrees(), max_new_tokens=30
+            "propd-static", rows=rows, pruner=rule, planner=RandomTrees(), max_new_tokens=16
         )
         session._expected = lambda drafted: round(share * drafted)  # type: ignore[method-assign]
         told = run(session, PROMPTS)
@@ -83,26 +83,21 @@ def test_any_pruning_leaves_the_text_alone(rule: Rule, share: float) -> None:
 # Events.
 
 
+NUMBERS = ("value", "draft_probability", "early_probability", "final_probability")
+
+
 def bare(event: StepEvent) -> StepEvent:
-    """An event without what a clock measured, and with probabilities as they agree."""
-    nodes = tuple(
-        replace(
-            node,
-            **{
-                name: None if value is None else round(value, 4)
-                for name in ("draft_probability", "early_probability", "final_probability")
-                for value in [getattr(node, name)]
-            },
-            value=round(node.value, 4),
-        )
-        for node in event.nodes
-    )
-    decision = replace(
-        event.decision, expected_lengths=(), estimated_ms=(), acceptance_table=()
-    )
-    return replace(
-        event, nodes=nodes, decision=decision, milliseconds=Milliseconds(), elapsed_s=0.0
-    )
+    """An event without times, estimates and probabilities, which agree only nearly."""
+    nothing = dict.fromkeys(NUMBERS)
+    nodes = tuple(replace(node, **nothing) for node in event.nodes)  # type: ignore[arg-type]
+    decision = replace(event.decision, expected_lengths=(), estimated_ms=(), acceptance_table=())
+    times = {"milliseconds": Milliseconds(), "elapsed_s": 0.0}
+    return replace(event, nodes=nodes, decision=decision, **times)  # type: ignore[arg-type]
+
+
+def numbers(events: list[StepEvent]) -> list[float]:
+    found = [getattr(n, name) for event in events for n in event.nodes for name in NUMBERS]
+    return [-1.0 if number is None else number for number in found]
 
 
 @pytest.mark.parametrize("law", LAWS)
@@ -119,8 +114,10 @@ def test_events_tell_what_those_of_the_other_loop_tell(method: str, rule: str, l
     ours = one_read(method, **settings)
     ours._expected = lambda drafted: drafted  # type: ignore[method-assign]
     other = open_session(small_world(), method, **settings)
-    expected = [[bare(event) for event in events] for events in run(other, PROMPTS[:5])]
-    assert [[bare(event) for event in events] for events in run(ours, PROMPTS[:5])] == expected
+    expected, told = run(other, PROMPTS), run(ours, PROMPTS)
+    for mine, theirs in zip(told, expected, strict=True):
+        assert list(map(bare, mine)) == list(map(bare, theirs))
+        assert numbers(mine) == pytest.approx(numbers(theirs), abs=1e-3)
     if method in PRUNING_METHODS:
         fates = {node.fate for events in expected for e in events for node in e.nodes}
         assert "pruned" in fates
@@ -148,7 +145,7 @@ class Guard(TorchFunctionMode):
         self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
         name = getattr(func, "__name__", str(func))
-        if not self.open and (name in WAITS | SENDS or name == "__getitem__" and _waits(args[1])):
+        if not self.open and (name in WAITS | SENDS or (name == "__getitem__" and _waits(args[1]))):
             self.caught.append(name)
         return func(*args, **(kwargs or {}))
 
@@ -157,7 +154,7 @@ def _waits(index: Any) -> bool:
     """Whether an index holds a list, which is sent, or a truth for each place, which is counted."""
     parts = index if isinstance(index, tuple) else (index,)
     return any(
-        isinstance(part, list) or isinstance(part, torch.Tensor) and part.dtype is torch.bool
+        isinstance(part, list) or (isinstance(part, torch.Tensor) and part.dtype is torch.bool)
         for part in parts
     )
 
@@ -178,25 +175,18 @@ def guard(monkeypatch: pytest.MonkeyPatch) -> Guard:
 
         return passes
 
-    import propd
-
-    doors = {"read": passing(host.read, True), "send": passing(host.send, False)}
-    for module in _modules(propd):
-        for name, door in doors.items():
-            if getattr(module, name, None) is getattr(host, name):
-                monkeypatch.setattr(module, name, door)
+    for name, function in (("read", host.read), ("send", host.send)):
+        for module in _modules():
+            if getattr(module, name, None) is function:
+                monkeypatch.setattr(module, name, passing(function, name == "read"))
     monkeypatch.setattr(Chooser, "_new_number", passing(Chooser._new_number, False))
-    # the host's own work in front of what is sent, and a pruner of the tests, which reads
-    from propd.models import placement
-
+    # the host's own work on what it then sends
     monkeypatch.setattr(placement, "_mask", passing(placement._mask, False))
     return here
 
 
-def _modules(package: Any) -> Iterator[Any]:
-    import sys
-
-    yield from (m for name, m in list(sys.modules.items()) if name.startswith("propd.") and m)
+def _modules() -> list[Any]:
+    return [module for name, module in list(sys.modules.items()) if name.startswith("propd.")]
 
 
 def reads_a_step(session: DecodingSession, guard: Guard, rows: int) -> list[int]:
@@ -221,7 +211,7 @@ def reads_a_step(session: DecodingSession, guard: Guard, rows: int) -> list[int]
 @pytest.mark.parametrize("method", METHODS)
 def test_the_host_reads_once_a_step(method: str, rows: int, law: str, guard: Guard) -> None:
     """Each further read lets the device wait for Python once more."""
-    session = one_read(method, rows=rows, max_new_tokens=30, **LAWS[law])
+    session = one_read(method, rows=rows, max_new_tokens=16, **LAWS[law])
     wanted: list[bool] = []
     ask = session.planner.wants_drafts
 
@@ -278,9 +268,7 @@ class Tape(TorchDispatchMode):
         super().__init__()
         self.calls: list[tuple[Any, Any, Any, Any]] = []
 
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
-    ) -> Any:
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **(kwargs or {}))
         self.calls.append((func, args, kwargs or {}, out))
         return out
@@ -322,7 +310,7 @@ def recording(tapes: list[Tape]) -> Iterator[Callable[..., Any]]:
 @pytest.mark.parametrize("method", METHODS)
 def test_repeated_passes_write_the_plain_text(method: str, rows: int, law: str) -> None:
     """A pass that read a list of the host or made a buffer anew would repeat an old step."""
-    settings = {"max_new_tokens": 40, "seed": 3, **LAWS[law]}
+    settings = {"max_new_tokens": 16, "seed": 3, **LAWS[law]}
     plain = plain_texts(small_world(), PROMPTS, **settings)
     tapes: list[Tape] = []
     with recording(tapes) as record:
@@ -343,6 +331,3 @@ def test_a_pass_that_reads_the_host_is_caught() -> None:
             (y,) = graphs("key", lambda x: (x * said[0],), x)
             found.append(y.tolist())
     assert found == [[1.0, 1.0], [2.0, 2.0], [2.0, 2.0]]
-
-
-assert Budget.keeps and TopK.keeps
