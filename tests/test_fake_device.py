@@ -13,8 +13,7 @@ from typing import Any
 
 import pytest
 import torch
-from torch._subclasses.fake_tensor import FakeTensorMode
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from transformers import AutoModelForCausalLM, LlamaConfig
 
 from propd import host
@@ -51,14 +50,19 @@ def made_up(source: random.Random, *tensors: torch.Tensor) -> list[Any]:
     return [fill(tuple(tensor.shape), tensor.dtype) for tensor in tensors]
 
 
-class OneDevice(TorchDispatchMode):
+class OneDevice(FakeTensorMode):
     """Indices may lie on the CPU, says PyTorch, and copies them while the host waits: not here."""
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        for tensor in args:
+            if isinstance(tensor, FakeTensor):
+                tensor.constant = None  # what is known of a list may not be computed with
         if func.overloadpacket in (torch.ops.aten.index, torch.ops.aten.index_put_):
             for index in args[1]:
                 assert index is None or index.device == args[0].device, "an index of the host"
-        return func(*args, **(kwargs or {}))
+        if func.overloadpacket in (torch.ops.aten.uniform_, torch.ops.aten.normal_):
+            return args[0]  # a GPU that is not there draws no numbers
+        return super().__torch_dispatch__(func, types, args, kwargs)
 
 
 @contextmanager
@@ -74,11 +78,20 @@ def fake_gpu(monkeypatch: pytest.MonkeyPatch, dtype: torch.dtype) -> Iterator[Wo
         num_attention_heads=2, num_key_value_heads=1, max_position_embeddings=256,
         tie_word_embeddings=False,
     )  # fmt: skip
-    with torch.inference_mode(), FakeTensorMode(allow_non_fake_inputs=True), OneDevice():
-        model = AutoModelForCausalLM.from_config(shape).to(GPU).to(dtype).eval()
-        backbone = Backbone(model.requires_grad_(False))
-        assert backbone.device.type == "cuda"
-        yield World(backbone, random_heads(backbone))
+    with torch.inference_mode(), OneDevice(allow_non_fake_inputs=True):
+        # made where it shall be: a module of such tensors cannot be moved
+        monkeypatch.setattr(torch.nn.Module, "to", lambda module, *given, **named: module)
+        torch.set_default_dtype(dtype)
+        try:
+            with GPU:
+                model = AutoModelForCausalLM.from_config(shape, dtype=dtype)
+                backbone = Backbone(model.eval().requires_grad_(False))
+                world = World(backbone, random_heads(backbone))
+        finally:
+            torch.set_default_dtype(torch.float32)
+        assert backbone.device == GPU
+        assert backbone.dtype is dtype
+        yield world
 
 
 def _modules() -> list[Any]:

@@ -57,7 +57,7 @@ def one_read(method: str, **settings: Any) -> OneReadSession:
 @pytest.mark.parametrize("rows", [1, 4])
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_writes_the_plain_text(method: str, rows: int, law: str) -> None:
-    """Masks of padded shapes, slots that stay, the walk on the device: any slip changes the text."""
+    """Masks of padded shapes, slots that stay, the walk: any slip changes the text."""
     settings = {"max_new_tokens": 16, "seed": 3, **LAWS[law]}
     plain = plain_texts(small_world(), PROMPTS, **settings)
     assert texts(run(one_read(method, rows=rows, **settings), PROMPTS)) == plain
@@ -254,7 +254,7 @@ def test_the_guard_catches_what_it_shall(guard: Guard) -> None:
 def test_several_tensors_arrive_as_they_are() -> None:
     """Bytes of all formats go through one transfer; here without one."""
     tensors = [torch.tensor([[1, -2]]), torch.tensor([0.1], dtype=torch.float64),
-               torch.tensor([True, False]), torch.tensor(3), torch.rand(2, 3).bfloat16()]  # fmt: skip
+               torch.tensor([True, False]), torch.tensor(3), torch.rand(2).bfloat16()]  # fmt: skip
     assert host.unpacked(host.packed(tensors), tensors) == host.read(*tensors)
 
 
