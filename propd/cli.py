@@ -100,6 +100,11 @@ def _model_options(parser: argparse.ArgumentParser, weights: str = "auto") -> No
         metavar="MAP",
         help="layers on several devices: auto, or for example cuda:0=20,cuda:1=12",
     )
+    parser.add_argument(
+        "--one-read",
+        action="store_true",
+        help="on CUDA: the loop that reads once a step (docs/gpu.md; not run on a GPU yet)",
+    )
 
 
 def _doctor_parser(parser: argparse.ArgumentParser) -> None:

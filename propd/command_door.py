@@ -22,6 +22,7 @@ def load_engine(options: argparse.Namespace) -> Engine:
         numerics=options.numerics,
         weights=options.weights,
         device_map=options.device_map,
+        one_read=options.one_read,
         report=report,
     )
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -19,6 +20,7 @@ from propd.core import DecodingConfig, SizeDecision, StepEvent, TokenTree
 from propd.errors import InvalidRequest
 from propd.events import Step, StepRecord, build_event, final_probabilities
 from propd.heads.protocol import DraftHeads
+from propd.host import read, send
 from propd.models.backbone import Backbone
 from propd.models.placement import Placement
 from propd.nodes import Nodes, kept_places, survivors, visible_of
@@ -38,6 +40,15 @@ from propd.verification import Verdict, judge
 
 Ends = Callable[[int, Sequence[int]], int | None]
 """(row number, new tokens) -> how many of them the text keeps if it ends there, else None."""
+
+
+class Verified(NamedTuple):
+    """What the host knows of a step when the model has spoken."""
+
+    kept: Nodes
+    """The nodes that were verified."""
+    pruning: Pruning | None
+    verdicts: Sequence[Verdict]
 
 
 class DecodingSession:
@@ -65,7 +76,8 @@ class DecodingSession:
         self.end_tokens = frozenset(() if config.ignore_eos else end_tokens)
         self.guesser = guesser
         self.prune_layer = config.prune_layer or (heads.shape.prune_layer if heads else 0)
-        slots = min(capacity, backbone.max_positions) + planner.max_nodes + 1
+        self.room = self._room(planner.max_nodes + 1)
+        slots = min(capacity, backbone.max_positions) + self.room
         self.cache = backbone.new_cache(max_rows, slots)
         self.max_rows, self.rows = max_rows, list[Row]()
         self.clock, self.closed = BusyClock(), False
@@ -106,7 +118,7 @@ class DecodingSession:
 
     def _take_in(self, number: int, prompt: Sequence[int]) -> StepEvent:
         watch, slot = StepWatch(), len(self.rows)
-        room = min(self.backbone.max_positions, self.cache.capacity - self.planner.max_nodes - 1)
+        room = min(self.backbone.max_positions, self.cache.capacity - self.room)
         remaining = min(self.config.max_new_tokens, room - len(prompt))
         if remaining < 1:
             raise prompt_too_long(f"{len(prompt):,} tokens", room)
@@ -117,7 +129,7 @@ class DecodingSession:
         try:
             final = self.backbone.final_norm(self.backbone.read(prompt, self.cache, slot))
             watch.lap("late")
-            verdict = self._judge(row, ROOT_ONLY, (prompt[-1],), self.backbone.logits(final))
+            verdict = self._begin(row, prompt[-1], final)
         except BaseException:
             self.cache.lengths[slot] = 0  # nobody took the place
             raise
@@ -162,18 +174,20 @@ class DecodingSession:
         drafted = [fill(tree, said) for tree, said in zip(trees, drafts, strict=True)]
         nodes = self._embed(trees, drafted)
         watch.lap("grow")
-        nodes = self._run_layers(nodes, 0, self.prune_layer)
+        nodes = self._run_early(nodes)
         watch.lap("early")
         kept, pruning = self._prune(nodes, decision, outlook.past)
         watch.lap("prune")
-        kept = self._run_layers(kept, self.prune_layer, self.backbone.layer_count)
-        final = self.backbone.final_norm(kept.hidden)
+        kept = self._run_late(kept)
         watch.lap("late")
-        logits = self.backbone.logits(final)
-        verdicts = self._verify(kept, logits)
+        logits = self._score(kept)
+        watch.lap("verify")
+        self._draft_ahead()
+        watch.lap("draft")
+        kept, pruning, verdicts = self._verify(kept, pruning, logits)
         watch.lap("verify")
         pasts = tuple(self.cache.lengths)
-        self._commit(kept, final, verdicts)
+        self._commit(kept, verdicts)
         watch.lap("commit")
         step = Step(
             nodes=nodes,
@@ -199,12 +213,15 @@ class DecodingSession:
     def _draft(self, wanted: bool) -> Sequence[Drafts]:
         drafts: Sequence[Drafts] = [NO_DRAFTS] * len(self.rows)
         if wanted and self.heads is not None:
-            hidden = torch.stack([row.hidden for row in self.rows])
-            drafts = self.heads.draft(hidden, [row.root for row in self.rows])
+            drafts = self._ask(self.heads)
         if self.guesser is None:
             return drafts
         rows = zip(self.rows, drafts, strict=True)
         return [self.guesser.mix(said, row.text) for row, said in rows]
+
+    def _ask(self, heads: DraftHeads) -> Sequence[Drafts]:
+        hidden = torch.stack([row.hidden for row in self.rows])
+        return heads.draft(hidden, [row.root for row in self.rows])
 
     def _embed(self, trees: Sequence[TokenTree], drafted: Sequence[Sequence[Drafted]]) -> Nodes:
         tokens = [
@@ -216,9 +233,21 @@ class DecodingSession:
         hidden = self.backbone.embed([token for row in tokens for token in row])
         return Nodes(tuple(trees), tuple(tokens), visible, hidden, place)
 
-    def _run_layers(self, nodes: Nodes, first: int, last: int) -> Nodes:
-        hidden = self.backbone.run_layers(nodes.hidden, first, last, nodes.place, self.cache)
-        return replace(nodes, hidden=hidden)
+    def _run_early(self, nodes: Nodes) -> Nodes:
+        run, last = self.backbone.run_layers, self.prune_layer
+        return replace(nodes, hidden=run(nodes.hidden, 0, last, nodes.place, self.cache))
+
+    def _run_late(self, nodes: Nodes) -> Nodes:
+        backbone, first = self.backbone, self.prune_layer
+        last = backbone.layer_count
+        hidden = backbone.run_layers(nodes.hidden, first, last, nodes.place, self.cache)
+        return replace(nodes, hidden=backbone.final_norm(hidden))
+
+    def _score(self, nodes: Nodes) -> Tensor:
+        return self.backbone.logits(nodes.hidden)
+
+    def _draft_ahead(self) -> None:
+        """Not here: the host draws up the next trees when it knows their roots."""
 
     def _prune(
         self, nodes: Nodes, decision: SizeDecision, past: int
@@ -227,7 +256,9 @@ class DecodingSession:
         inner = inner_nodes(parents)
         if self.pruner is None or self.heads is None or not decision.prunes or not inner:
             return nodes, None
-        seen = nodes.hidden[inner].to(self.backbone.dtype)
+        seen = nodes.hidden.index_select(0, send(inner, nodes.hidden.device)).to(
+            self.backbone.dtype
+        )
         score = partial(self.heads.look_early, self.prune_layer, seen)
         ranks, chances = look(parents, nodes.all_token_ids(), score)
         view = EarlyView(tuple(parents), nodes.depths(), nodes.values(), ranks, chances, past)
@@ -242,15 +273,20 @@ class DecodingSession:
         place = self._place(visible_of(nodes, kept), trees)
         return survivors(nodes, kept, trees, place), pruning
 
-    def _verify(self, nodes: Nodes, logits: Tensor) -> list[Verdict]:
-        spans = zip(nodes.starts, nodes.starts[1:], strict=False)
-        best = logits.argmax(-1).tolist() if self.config.temperature == 0 else None
-        return [
-            self._judge(row, tree, tokens, logits[start:end], best and best[start:end])
-            for row, tree, tokens, (start, end) in zip(
-                self.rows, nodes.trees, nodes.token_ids, spans, strict=True
+    def _verify(self, kept: Nodes, pruning: Pruning | None, logits: Tensor) -> Verified:
+        best = read(logits.argmax(-1))[0] if self.config.temperature == 0 else None
+        spans = map(kept.span, range(len(self.rows)))
+        verdicts = [
+            self._judge(row, tree, tokens, logits[span], best and best[span])
+            for row, tree, tokens, span in zip(
+                self.rows, kept.trees, kept.token_ids, spans, strict=True
             )
         ]
+        return Verified(kept, pruning, verdicts)
+
+    def _begin(self, row: Row, token: int, final: Tensor) -> Verdict:
+        """The first token of an answer. token: the last of the prompt; final: (1, H)."""
+        return self._judge(row, ROOT_ONLY, (token,), self.backbone.logits(final))
 
     def _judge(
         self,
@@ -266,14 +302,10 @@ class DecodingSession:
         count = self.ends(row.number, verdict.acceptance.written(tokens))
         return verdict if count is None else verdict.cut(count)
 
-    def _commit(self, nodes: Nodes, final: Tensor, verdicts: Sequence[Verdict]) -> None:
+    def _commit(self, kept: Nodes, verdicts: Sequence[Verdict]) -> None:
         for slot, (row, verdict) in enumerate(zip(self.rows, verdicts, strict=True)):
             self.cache.commit(slot, (0, *verdict.acceptance.path))
-            row.settle(
-                verdict,
-                final[nodes.starts[slot] : nodes.starts[slot + 1]],
-                nodes.token_ids[slot],
-            )
+            row.settle(verdict, kept.hidden[kept.span(slot)], kept.token_ids[slot])
 
     def _learn(self, step: Step, past: int) -> None:
         work = Work(
@@ -310,9 +342,8 @@ class DecodingSession:
         tokens = kept.token_ids[slot]
         if not self.config.record_probabilities:
             return (None,) * len(tokens)
-        span = slice(kept.starts[slot], kept.starts[slot + 1])
         with self.clock.pause():  # for pictures only: it is not part of the decoding
-            return final_probabilities(kept.trees[slot].parents, tokens, logits[span])
+            return final_probabilities(kept.trees[slot].parents, tokens, logits[kept.span(slot)])
 
     def _tell(self, row: Row, record: StepRecord, rows: int) -> StepEvent:
         event = build_event(record, row.events, self.clock.seconds - row.began, row.finish_reason)
@@ -339,6 +370,10 @@ class DecodingSession:
     def _check_open(self) -> None:
         if self.closed:
             raise InvalidRequest("The session is closed; open a new one.")
+
+    def _room(self, nodes: int) -> int:
+        """Slots behind the past that a step of so many nodes a row takes, the root included."""
+        return nodes
 
     def _place(self, visible: Sequence[np.ndarray], trees: Sequence[TokenTree]) -> Placement:
         depths = [tree.depths for tree in trees]

@@ -31,6 +31,7 @@ from propd.models.device_map import DeviceMap
 from propd.models.loading import LoadedModel, end_token_ids, load_pretrained
 from propd.models.narrow import NARROW
 from propd.models.registry import DEFAULT_MODEL, REGISTRY, ModelEntry
+from propd.one_read import session_class
 from propd.opening import Opening
 from propd.planning.cost_book import CostBook
 from propd.planning.experience import Experience
@@ -65,6 +66,7 @@ def load(
     numerics: str = "auto",
     weights: str = "auto",
     device_map: str | None = None,
+    one_read: bool = False,
     report: Callable[[str], None] = _silent,
 ) -> Engine:
     """Load a model and its heads.
@@ -74,7 +76,8 @@ def load(
     or invariant (in any tree and batch a token has the same bits). weights: auto, dense, int4
     (groups of 4 bits, as in a GGUF file; auto takes them on a CPU if the model came from one), or
     int8 and nf4 (with the package bitsandbytes). device_map: layers on several devices, auto or
-    like cuda:0=20,cuda:1=12 (docs/gpu.md). report: called with each stage.
+    like cuda:0=20,cuda:1=12 (docs/gpu.md). one_read: on one CUDA device, the loop that reads once a
+    step; off until it has been run on a GPU. report: called with each stage.
     Raises a `ProPDError` with one sentence on anything a user can cause.
     """
     folder = find_heads(heads, report) if heads else shipped_heads(REGISTRY.get(model))
@@ -105,7 +108,9 @@ def load(
     if ready is None and entry is not None and entry.heads_hub_id is not None:
         report(f"no heads; {entry.heads_hub_id} has some for this model, see docs/heads.md")
     report("ready")
-    return Engine(loaded, backbone, ready)
+    engine = Engine(loaded, backbone, ready)
+    engine.one_read = one_read
+    return engine
 
 
 @dataclass(frozen=True)
@@ -128,6 +133,8 @@ class Engine:
         self.source: str = loaded.folder.source
         self.end_tokens = end_token_ids(loaded.model, loaded.tokenizer)
         self.token_text = TokenTexts(loaded.tokenizer)
+        self.one_read = False
+        """Whether requests run, where they can, in the loop of `propd.one_read`."""
         self._take(heads)
 
     @property
@@ -329,7 +336,10 @@ class Engine:
         most = parts.planner.max_nodes + 1
         slots = min(capacity, self.backbone.max_positions) + most
         check_memory(self.backbone, max_rows, slots, most)
-        return DecodingSession(
+        loop = DecodingSession
+        if self.one_read and len(self.backbone.device_map.spans) == 1:
+            loop = session_class(self.backbone.device, heads, parts.pruner, config)
+        return loop(
             self.backbone,
             heads,
             parts.planner,

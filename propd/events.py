@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import torch
 from torch import Tensor
 
 from propd.core import (
@@ -18,6 +17,7 @@ from propd.core import (
     StepEvent,
     TokenTree,
 )
+from propd.host import read, send
 from propd.nodes import Nodes
 from propd.planning.drafts import Drafted, Drafts
 from propd.planning.feedback import RowFeedback, row_feedback
@@ -187,8 +187,8 @@ def final_probabilities(
     """
     if len(parents) == 1:
         return [None]
-    rows = torch.tensor(parents[1:], device=logits.device)
-    tokens = torch.tensor(token_ids[1:], device=logits.device)
+    rows = send(parents[1:], logits.device)
+    tokens = send(token_ids[1:], logits.device)
     totals = logits.float().logsumexp(-1)
     chances = (logits[rows, tokens].float() - totals[rows]).exp()
-    return [None, *chances.tolist()]
+    return [None, *read(chances)[0]]

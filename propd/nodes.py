@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain, pairwise
+from functools import cached_property
+from itertools import accumulate, chain, pairwise
 
 import numpy as np
 from torch import Tensor
 
 from propd.core import TokenTree
+from propd.host import send
 from propd.models.placement import Placement
 
 
@@ -23,13 +25,18 @@ class Nodes:
     visible: tuple[np.ndarray, ...]
     """For each row, (n, n) bool: node i sees node j."""
     hidden: Tensor
-    """(T, H)."""
+    """(T, H), after the layers that have run."""
     place: Placement
 
-    @property
+    @cached_property
     def starts(self) -> tuple[int, ...]:
         """(R + 1,) first node of each row, and T."""
-        return self.place.starts
+        return (0, *accumulate(map(len, self.token_ids)))
+
+    def span(self, slot: int) -> slice:
+        """Where the nodes of a row stand in tensors over all nodes, which may have padding."""
+        first = self.place.starts[slot]
+        return slice(first, first + len(self.token_ids[slot]))
 
     def parents(self) -> list[int]:
         """(T,) parents over all rows; -1 for roots."""
@@ -78,7 +85,7 @@ def survivors(
         trees=tuple(trees),
         token_ids=at_places(nodes.token_ids, kept),
         visible=visible_of(nodes, kept),
-        hidden=nodes.hidden[flat],
+        hidden=nodes.hidden.index_select(0, send(flat, nodes.hidden.device)),
         place=place,
     )
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from propd.core import FinishReason
+from propd.planning.drafts import HeadDrafts
 from propd.planning.text_index import TextIndex
 from propd.tree.sampling import Chooser
 from propd.verification import Verdict
@@ -30,6 +31,8 @@ class Row:
     """The token already decided; -1 once the text has ended without one."""
     hidden: Tensor = field(default_factory=lambda: torch.empty(0))
     """(H,) final hidden state of the last kept token."""
+    said: HeadDrafts | None = None
+    """What the heads guessed ahead for this root (`propd.one_read`); None: they have not run."""
     written: int = 0
     """Tokens written so far."""
     events: int = 0

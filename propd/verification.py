@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from torch import Tensor
 
 from propd.core import FinishReason
+from propd.host import read
 from propd.tree.acceptance import Acceptance, accept, accept_typical
 from propd.tree.sampling import Chooser
 
@@ -41,18 +42,19 @@ def judge(
 ) -> Verdict:
     """Accept a path among M verified nodes.
 
-    logits: (M, V), row m the scores of what follows node m. best: (M,) their argmax, when known.
+    logits: (M, V), row m the scores of what follows node m. best: (M,) the tokens that the device
+    chose of them, where it did, whether greedily or by the chooser's next numbers.
     """
     if chooser.greedy:
         # argmax takes the first of equals, like plain decoding; topk promises nothing
-        chosen = tuple(best if best is not None else logits.argmax(-1).tolist())
+        chosen = tuple(best if best is not None else read(logits.argmax(-1))[0])
         return _verdict(accept(parents, tokens, chosen.__getitem__, end_tokens), chosen)
     if chooser.config.acceptance == "typical":
         return _typical(chooser, parents, tokens, logits, end_tokens)
     drawn: dict[int, int] = {}
 
     def choose(node: int) -> int:
-        drawn[node] = chooser.draw(logits[node])
+        drawn[node] = chooser.draw(logits[node]) if best is None else chooser.take(best[node])
         return drawn[node]
 
     accepted = accept(parents, tokens, choose, end_tokens)

@@ -32,7 +32,7 @@ from propd.planning.drafts import RANKS, Drafts
 from propd.planning.feedback import Feedback
 from propd.planning.planner import Outlook, Planner
 from propd.rows import Row
-from propd.tree.pruning import EarlyView
+from propd.tree.pruning import EarlyTensors, EarlyView
 
 TREE_METHODS = [name for name, method in METHODS.items() if method.tree != "root"]
 PRUNING_METHODS = [name for name, method in METHODS.items() if method.pruning]
@@ -133,13 +133,14 @@ def open_session(
     end_tokens: Iterable[int] = (),
     pruner: Rule | None = None,
     planner: Planner | None = None,
+    kind: type[DecodingSession] = DecodingSession,
     **settings: Any,
 ) -> DecodingSession:
     """A session of a method; ``pruner`` and ``planner`` take the place of the method's own."""
     settings = {"cost_table": CHEAP_TREES, "prune_when": "always", **settings}
     config, shape = settled(DecodingConfig(method=method, **settings)), world.heads.shape
     cost = make_cost(config, CHEAP_TREES)
-    return DecodingSession(
+    return kind(
         world.backbone,
         world.heads,
         planner or make_planner(config, shape, cost),
@@ -265,6 +266,20 @@ class ByRule:
     def keep(self, view: EarlyView) -> Sequence[bool]:
         """As the rule says."""
         return self._rule(view.parents)
+
+    def keeps(self, seen: EarlyTensors) -> torch.Tensor:
+        """The same on the device: the rule needs no numbers of it."""
+        forest, parents, places = seen.forest, list[int](), list[tuple[int, int]]()
+        real, up = forest.real.tolist(), forest.parents.tolist()
+        for row in range(seen.rows):
+            first = len(parents)
+            for node in range(sum(real[row])):
+                parents.append(first + up[row][node] if node else -1)
+                places.append((row, node))
+        keep = torch.zeros_like(forest.real)
+        for (row, node), stays in zip(places, self._rule(parents), strict=True):
+            keep[row, node] = bool(stays)
+        return keep
 
     def learn(self, feedback: Feedback) -> None:
         """Nothing to learn."""

@@ -7,12 +7,13 @@ most frequent tokens. On the default model 4,096 words make the same decision as
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
+from propd.host import Ids, send
 from propd.models.linear import Linear
 
 TIE = 1e-3
@@ -30,12 +31,10 @@ class Referee:
         self._words = words
         self._reference = Linear(words if reference is None else words[reference])
 
-    def __call__(
-        self, ready: Tensor, rows: Sequence[int], token_ids: Sequence[int]
-    ) -> tuple[Tensor, Tensor]:
+    def __call__(self, ready: Tensor, rows: Ids, token_ids: Ids) -> tuple[Tensor, Tensor]:
         """Ranks and probabilities (C,) of candidates; ready: (I, H), prepared for the LM head."""
-        of = torch.tensor(rows, device=ready.device)
-        candidates = self._words[torch.tensor(token_ids, device=ready.device)]
+        of = send(rows, ready.device)
+        candidates = self._words[send(token_ids, ready.device)]
         scores = (ready[of] * candidates).sum(-1, dtype=torch.float32)
         crowd = self._reference(ready).float()
         ranks = (crowd[of] > scores[:, None] + TIE).sum(-1)
@@ -54,7 +53,7 @@ class EarlyLook(Protocol):
     """As `HeadsShape.prune_top_k`."""
 
     def __call__(
-        self, layer: int, hidden: Tensor, rows: Sequence[int], token_ids: Sequence[int]
+        self, layer: int, hidden: Tensor, rows: Ids, token_ids: Ids
     ) -> tuple[Tensor, Tensor]:
         """As `DraftHeads.look_early`."""
         ...
@@ -80,7 +79,7 @@ class LogitLens:
         self.layers = tuple(dict.fromkeys(max(1, share) for share in shares))
 
     def __call__(
-        self, layer: int, hidden: Tensor, rows: Sequence[int], token_ids: Sequence[int]
+        self, layer: int, hidden: Tensor, rows: Ids, token_ids: Ids
     ) -> tuple[Tensor, Tensor]:
         """As `DraftHeads.look_early`; it is the same after every layer."""
         return self._referee(self._norm(hidden), rows, token_ids)

@@ -18,6 +18,7 @@ from propd.heads.checks import check_finite, check_words
 from propd.heads.early import Referee
 from propd.heads.protocol import check_ranges
 from propd.heads.rooted import EarlyWeights, packed
+from propd.host import Ids
 from propd.models.backbone import Backbone
 from propd.models.linear import Linear
 
@@ -50,7 +51,7 @@ class EarlyHeads:
         }
 
     def __call__(
-        self, layer: int, hidden: Tensor, rows: Sequence[int], token_ids: Sequence[int]
+        self, layer: int, hidden: Tensor, rows: Ids, token_ids: Ids
     ) -> tuple[Tensor, Tensor]:
         """As `DraftHeads.look_early`."""
         return self._referees[layer](self._heads[layer](hidden), rows, token_ids)

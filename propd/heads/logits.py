@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from propd.heads.protocol import HeadsShape, drafts_of
+from propd.heads.protocol import HeadsShape, drafts_of, guesses_of
+from propd.host import Ids, send
 from propd.planning.drafts import Drafts
 
 
@@ -28,15 +29,18 @@ class LogitHeads:
 
     def draft(self, hidden: Tensor, roots: Sequence[int]) -> Sequence[Drafts]:
         """As `DraftHeads`."""
-        logits = self.draft_logits(hidden, torch.tensor(roots, device=hidden.device))
-        return drafts_of(logits, self.token_map)
+        return drafts_of(self.draft_logits(hidden, send(roots, hidden.device)), self.token_map)
+
+    def guess(self, hidden: Tensor, roots: Tensor) -> tuple[Tensor, Tensor]:
+        """As `AheadHeads`."""
+        return guesses_of(self.draft_logits(hidden, roots), self.token_map)
 
     def look_early(
-        self, layer: int, hidden: Tensor, rows: Sequence[int], token_ids: Sequence[int]
+        self, layer: int, hidden: Tensor, rows: Ids, token_ids: Ids
     ) -> tuple[Tensor, Tensor]:
         """As `DraftHeads`; a token outside the vocabulary ranks last and has no chance."""
-        logits = self.early_logits(hidden).float()[torch.tensor(rows, device=hidden.device)]
-        tokens = torch.tensor(token_ids, device=hidden.device)
+        logits = self.early_logits(hidden).float()[send(rows, hidden.device)]
+        tokens = send(token_ids, hidden.device)
         same = self.token_map[None] == tokens[:, None]
         scores = logits.masked_fill(~same, -torch.inf).amax(-1)
         return (logits > scores[:, None]).sum(-1), (scores - logits.logsumexp(-1)).exp()

@@ -15,7 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from propd.heads.early import EarlyLook
-from propd.heads.protocol import HeadsShape, drafts_of
+from propd.heads.protocol import HeadsShape, drafts_of, guesses_of
+from propd.host import Ids
 from propd.models.backbone import Backbone
 from propd.models.linear import Linear
 from propd.planning.drafts import Drafts
@@ -81,6 +82,10 @@ class MedusaHeads:
         """As `DraftHeads`: hidden (B, H) after the final norm; the roots are not looked at."""
         return drafts_of(self.draft_logits(hidden), self.token_map)
 
+    def guess(self, hidden: Tensor, roots: Ids) -> tuple[Tensor, Tensor]:
+        """As `AheadHeads`."""
+        return guesses_of(self.draft_logits(hidden), self.token_map)
+
     def draft_logits(self, hidden: Tensor) -> Tensor:
         """(B, H) -> (B, heads, V), or R in place of V with a reduced vocabulary."""
         ready = torch.stack([_through(blocks, hidden) for blocks in self._blocks])
@@ -92,7 +97,7 @@ class MedusaHeads:
         return logits.transpose(0, 1) * self._scale
 
     def look_early(
-        self, layer: int, hidden: Tensor, rows: Sequence[int], token_ids: Sequence[int]
+        self, layer: int, hidden: Tensor, rows: Ids, token_ids: Ids
     ) -> tuple[Tensor, Tensor]:
         """As `DraftHeads`."""
         return self._early(layer, hidden, rows, token_ids)

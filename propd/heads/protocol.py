@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeGuard
 
-import torch
 from torch import Tensor
 
 from propd.errors import ModelUnavailable
+from propd.host import read
 from propd.models.backbone import Backbone
 from propd.planning.drafts import RANKS, Drafts, Guesses, HeadDrafts
 
@@ -65,20 +65,44 @@ class DraftHeads(Protocol):
         ...
 
 
+class AheadHeads(DraftHeads, Protocol):
+    """Heads that can guess before the host knows for which token (`propd.one_read`).
+
+    Their `look_early` takes its rows and token ids as tensors on the device, too.
+    """
+
+    def guess(self, hidden: Tensor, roots: Tensor) -> tuple[Tensor, Tensor]:
+        """As `draft`, with (B,) roots on the device, and nothing read: see `guesses_of`."""
+        ...
+
+
+def can_guess_ahead(heads: DraftHeads) -> TypeGuard[AheadHeads]:
+    """Whether they can. Dependent heads cannot: what they guess depends on the tree."""
+    return hasattr(heads, "guess") and heads.shape.draft_kind != "dependent"
+
+
 def drafts_of(logits: Tensor, token_map: Tensor | None = None) -> list[HeadDrafts]:
     """The best guesses of B rows from the logits of independent heads, (B, heads, V).
 
     token_map: (V,) model token id of each logit; None: they are the model's own.
     """
+    return told_drafts(*read(*guesses_of(logits, token_map)))
+
+
+def guesses_of(logits: Tensor, token_map: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """The same while it is on the device: (B, heads, `RANKS`) token ids, and their chances."""
     scores, places = logits.float().topk(RANKS, dim=-1)
     chances = (scores - logits.float().logsumexp(-1, keepdim=True)).exp()
-    tokens = places if token_map is None else token_map[places]
-    told = torch.stack([tokens.double(), chances.double()]).tolist()  # one wait for the device
+    return places if token_map is None else token_map[places], chances
+
+
+def told_drafts(
+    tokens: Sequence[Sequence[Sequence[int]]], chances: Sequence[Sequence[Sequence[float]]]
+) -> list[HeadDrafts]:
+    """What `guesses_of` found, read: the drafts of B rows."""
     return [
-        HeadDrafts(
-            tuple(Guesses(tuple(map(int, i)), tuple(p)) for i, p in zip(ids, row, strict=True))
-        )
-        for ids, row in zip(*told, strict=True)
+        HeadDrafts(tuple(Guesses(tuple(i), tuple(p)) for i, p in zip(ids, row, strict=True)))
+        for ids, row in zip(tokens, chances, strict=True)
     ]
 
 

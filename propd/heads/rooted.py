@@ -20,7 +20,8 @@ from torch import Tensor, nn
 
 from propd.heads.dependent import DependentDrafts
 from propd.heads.early import Referee
-from propd.heads.protocol import HeadsShape, drafts_of
+from propd.heads.protocol import HeadsShape, drafts_of, guesses_of, told_drafts
+from propd.host import Ids, read, send
 from propd.models.backbone import Backbone
 from propd.models.four_bit import pack_roughly
 from propd.models.linear import Linear
@@ -193,28 +194,30 @@ class Heads:
 
     def draft(self, hidden: Tensor, roots: Sequence[int]) -> Sequence[Drafts]:
         """As `DraftHeads`: hidden (B, H) after the final norm."""
-        draft, embedded = self._draft, self._embed(roots)
         if not self.config.dependent:
-            return drafts_of(self._output(draft(hidden, embedded)), self.token_map)
-        trunk = draft.look(hidden, embedded)
-        firsts = drafts_of(self._output(draft.one(0, trunk, None))[:, None], self.token_map)
+            return told_drafts(*read(*self.guess(hidden, roots)))
+        trunk = self._draft.look(hidden, self._embed(roots))
+        firsts = drafts_of(self._output(self._draft.one(0, trunk, None))[:, None], self.token_map)
         depth = self.config.draft_heads
         return [
             DependentDrafts(first.by_depth[0], row, self._say, depth)
             for first, row in zip(firsts, trunk, strict=True)
         ]
 
+    def guess(self, hidden: Tensor, roots: Ids) -> tuple[Tensor, Tensor]:
+        """As `AheadHeads`; not for dependent heads."""
+        return guesses_of(self._output(self._draft(hidden, self._embed(roots))), self.token_map)
+
     def _say(self, trunk: Tensor, path: Path) -> Guesses:
         """What may follow a path, by the head of its depth."""
         ready = self._draft.one(len(path), trunk[None], self._embed(path)[None])
         return drafts_of(self._output(ready)[:, None], self.token_map)[0].by_depth[0]
 
-    def _embed(self, tokens: Sequence[int]) -> Tensor:
-        ids = torch.tensor(tokens, device=self._embedding.device)
-        return F.embedding(ids, self._embedding)
+    def _embed(self, tokens: Ids) -> Tensor:
+        return F.embedding(send(tokens, self._embedding.device), self._embedding)
 
     def look_early(
-        self, layer: int, hidden: Tensor, rows: Sequence[int], token_ids: Sequence[int]
+        self, layer: int, hidden: Tensor, rows: Ids, token_ids: Ids
     ) -> tuple[Tensor, Tensor]:
         """As `DraftHeads`."""
         return self._referee(self._early[str(layer)](hidden), rows, token_ids)

@@ -18,13 +18,15 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from propd.errors import ModelUnavailable
+from propd.host import Ids, send
 from propd.models.device_map import DeviceMap, one_device
 from propd.models.four_bit import FourBit, groups_of
 from propd.models.kv_cache import KVCache
 from propd.models.linear import Linear
 from propd.models.narrow import Narrow
-from propd.models.placement import Placement, place_nodes
+from propd.models.placement import Placement, place_forest, place_nodes
 from propd.models.spread import SpreadCache, moved
+from propd.tree.forest import Forest
 
 PREFILL_CHUNK = 512
 """Tokens of a prompt that go through the layers together."""
@@ -140,9 +142,9 @@ class Backbone:
         parts = [KVCache(count, *shape, device) for device, count in self.device_map.spans]
         return parts[0] if len(parts) == 1 else SpreadCache(parts, counts)
 
-    def embed(self, token_ids: Sequence[int]) -> Tensor:
+    def embed(self, token_ids: Ids) -> Tensor:
         """T token ids -> (T, H)."""
-        found = F.embedding(torch.tensor(token_ids, device=self.device), self.embedding)
+        found = F.embedding(send(token_ids, self.device), self.embedding)
         return found.to(self.hidden_dtype)
 
     def place(
@@ -154,6 +156,10 @@ class Backbone:
     ) -> Placement:
         """Placement of R trees behind their pasts; see `place_nodes`."""
         return place_nodes(self._turns, visible, depths, pasts, first_row)
+
+    def place_forest(self, forest: Forest, end: int) -> Placement:
+        """Placement of the trees of a forest; see `propd.models.placement.place_forest`."""
+        return place_forest(self._turns, forest, end)
 
     def run_layers(
         self,

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from propd.errors import InvalidRequest
+from propd.host import send
 from propd.models.placement import Placement
 
 
@@ -53,11 +55,12 @@ class KVCache:
                 "ask for fewer new tokens or a shorter prompt."
             )
         rows = slice(place.first_row, place.first_row + place.rows)
-        new_text = place.rows == 1 and self.lengths[place.first_row] == 0
-        self._touched = max(self._touched, end)
+        one = place.rows == 1 and place.ends_there
+        new_text = one and self.lengths[place.first_row] == 0
+        self.touch(end)
         seen = []
         for store, news in ((self.keys[layer], keys), (self.values[layer], values)):
-            if place.rows == 1:
+            if one:
                 store[place.first_row, :, end - len(news) : end] = news.transpose(0, 1)
                 if new_text:
                     store[place.first_row, :, end : self._touched] = 0
@@ -65,6 +68,10 @@ class KVCache:
                 store[place.cache_rows, :, place.cache_slots] = news.to(store.dtype)
             seen.append(store[rows, :, :end])
         return seen[0], seen[1]
+
+    def touch(self, end: int) -> None:
+        """Slots before this one are written; a replayed graph writes without saying so."""
+        self._touched = max(self._touched, end)
 
     def keep(self, layers: slice, row: int, nodes: Sequence[int]) -> None:
         """Move the K and V of these nodes (ascending indices of the step) to the front of the step.
@@ -74,7 +81,7 @@ class KVCache:
         start = self.lengths[row]
         if list(nodes) == list(range(len(nodes))):
             return
-        index = torch.tensor(nodes, device=self.keys.device) + start
+        index = send(nodes, self.keys.device) + start
         for store in (self.keys, self.values):
             store[layers, row, :, start : start + len(nodes)] = store[layers, row].index_select(
                 2, index
@@ -84,6 +91,23 @@ class KVCache:
         """Make the given nodes of the step, in order, part of the row's past."""
         self.keep(slice(None), row, nodes)
         self.lengths[row] += len(nodes)
+
+    def commit_all(self, nodes: Sequence[Sequence[int]]) -> None:
+        """`commit` for rows 0, 1, ... at once: one list is sent, whatever the number of rows."""
+        if any(list(row) != list(range(len(row))) for row in nodes):
+            longest = range(max(map(len, nodes)))
+            # where a row keeps fewer, a slot is copied onto itself
+            told = [
+                [[slot] * len(longest), [row[i] if i < len(row) else i for i in longest], longest]
+                for slot, row in enumerate(nodes)
+            ]
+            moves = np.asarray(told).transpose(1, 0, 2)
+            moves[1:] += np.asarray(self.lengths[: len(nodes)])[:, None]
+            rows, sources, targets = send(np.ascontiguousarray(moves), self.keys.device)
+            for store in (self.keys, self.values):
+                store[:, rows, :, targets] = store[:, rows, :, sources]
+        for slot, row in enumerate(nodes):
+            self.lengths[slot] += len(row)
 
     def move(self, row: int, to: int) -> None:
         """Move a row's past into another row, which is forgotten."""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from propd.host import send
+from propd.tree.forest import Forest
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,9 @@ class Placement:
     """(R * N,) the node at each place of the rectangle; None when the rectangle has no padding."""
     flat: Tensor | None
     """(T,) the place of each node; None likewise."""
+    ends_there: bool = True
+    """Whether the last node of the longest row lies at the end of the mask. Not so where the mask
+    is rounded up (`place_forest`)."""
 
     @property
     def rows(self) -> int:
@@ -52,6 +58,20 @@ class Placement:
         """(R, N, ...) -> (T, ...)."""
         x = x.flatten(0, 1)
         return x if self.flat is None else x.index_select(0, self.flat)
+
+    def at(self, picked: Tensor) -> Placement:
+        """The places of some of the nodes, (R, M) of each row, in their own slots."""
+        rows, count = picked.shape
+        nodes, end = self.mask.shape[2:]
+        flat = (picked + nodes * torch.arange(rows, device=picked.device)[:, None]).flatten()
+        return replace(
+            self,
+            starts=tuple(range(0, rows * count + 1, count)),
+            turns=self.turns.index_select(0, flat),
+            mask=self.mask.view(-1, end).index_select(0, flat).view(rows, 1, count, end),
+            cache_rows=self.cache_rows.index_select(0, flat),
+            cache_slots=self.cache_slots.index_select(0, flat),
+        )
 
 
 def place_nodes(
@@ -71,32 +91,57 @@ def place_nodes(
     rows = np.repeat(np.arange(len(counts)), counts)
     places = np.arange(starts[-1]) - np.asarray(starts)[rows]
     past = np.asarray(pasts)[rows]
-    positions = torch.from_numpy(np.concatenate([np.asarray(row) for row in depths]) + past)
+    positions = np.concatenate([np.asarray(row) for row in depths]) + past
     device = turns.device
-    positions = positions.to(device)
     padded, flat = _rectangle(rows, places, counts)
     return Placement(
         first_row=first_row,
         starts=starts,
-        turns=turns[positions].unsqueeze(1),
-        mask=_mask(visible, pasts, counts).to(device),
-        cache_rows=torch.from_numpy(rows + first_row).to(device),
-        cache_slots=torch.from_numpy(past + places).to(device),
-        padded=None if padded is None else padded.to(device),
-        flat=None if flat is None else flat.to(device),
+        turns=turns[send(positions, device)].unsqueeze(1),
+        mask=send(_mask(visible, pasts, counts), device),
+        cache_rows=send(rows + first_row, device),
+        cache_slots=send(past + places, device),
+        padded=None if padded is None else send(padded, device),
+        flat=None if flat is None else send(flat, device),
+    )
+
+
+def place_forest(turns: Tensor, forest: Forest, end: int) -> Placement:
+    """Place the R trees of a forest, N nodes each, behind their pasts; nothing is sent or read.
+
+    end: columns of the mask, at least up to the last node of the longest row.
+    """
+    rows, nodes = forest.tokens.shape
+    device = turns.device
+    slots = forest.pasts + torch.arange(nodes, device=device)
+    ahead = torch.arange(end, device=device) - forest.pasts[:, :1]  # of the row's past, by slot
+    among = ahead.clamp(0, nodes - 1)[:, None].expand(rows, nodes, end)
+    inside = ((ahead >= 0) & (ahead < nodes))[:, None] & forest.visible.gather(2, among)
+    seen = (ahead < 0)[:, None] | inside
+    mask = torch.zeros(seen.shape, device=device).masked_fill_(~seen, float("-inf"))
+    return Placement(
+        first_row=0,
+        starts=tuple(range(0, rows * nodes + 1, nodes)),
+        turns=turns[(forest.pasts + forest.depths).flatten()].unsqueeze(1),
+        mask=mask[:, None],
+        cache_rows=torch.arange(rows, device=device)[:, None].expand(rows, nodes).flatten(),
+        cache_slots=slots.flatten(),
+        padded=None,
+        flat=None,
+        ends_there=False,
     )
 
 
 def _rectangle(
     rows: np.ndarray, places: np.ndarray, counts: Sequence[int]
-) -> tuple[Tensor | None, Tensor | None]:
+) -> tuple[np.ndarray | None, np.ndarray | None]:
     widest = max(counts)
     if min(counts) == widest:
         return None, None
     flat = rows * widest + places
     padded = np.zeros(len(counts) * widest, dtype=np.int64)
     padded[flat] = np.arange(len(flat))
-    return torch.from_numpy(padded), torch.from_numpy(flat)
+    return padded, flat
 
 
 def _mask(

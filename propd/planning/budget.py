@@ -10,10 +10,15 @@ from __future__ import annotations
 
 from itertools import accumulate
 
+import numpy as np
+import torch
+from torch import Tensor
+
+from propd.host import send
 from propd.planning.chances import Calibration
 from propd.planning.cost import CostModel, Work
 from propd.planning.feedback import Feedback
-from propd.tree.pruning import EarlyView
+from propd.tree.pruning import EarlyTensors, EarlyView
 
 
 class Budget:
@@ -45,6 +50,24 @@ class Budget:
         )
         kept = set(order[:best])
         return [node in kept for node in range(len(order))]
+
+    def keeps(self, seen: EarlyTensors) -> Tensor:
+        """(R, N), by the same sums; only their order differs."""
+        forest, device = seen.forest, seen.chances.device
+        depths = range(1, len(self.calibration) + 1)
+        ratios = send(np.array([1.0, *map(self.calibration.ratio, depths)]), device)
+        honest = (ratios[forest.depths] * seen.chances).clamp_max(0.99)
+        honest = honest.masked_fill(forest.depths == 0, 1.0)[:, None]
+        chances = torch.where(forest.visible, honest, 1.0).prod(-1).masked_fill(~forest.real, -1.0)
+        ranked = chances.flatten().sort(descending=True, stable=True)
+        sizes = range(seen.rows, seen.nodes + 1)
+        works = (Work(seen.rows, seen.nodes, m, seen.past, True, True) for m in sizes)
+        times = send(np.array([self.cost.estimate(work) for work in works]), device)
+        lengths = ranked.values.cumsum(0)[seen.rows - 1 : seen.nodes]
+        best = seen.rows + (lengths / times).argmax()
+        places = torch.arange(chances.numel(), device=device)
+        order = torch.empty_like(places).scatter(0, ranked.indices, places)
+        return (order < best).view_as(chances)
 
     def learn(self, feedback: Feedback) -> None:
         """How far the early head's probabilities can be trusted, depth by depth."""

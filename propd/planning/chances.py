@@ -77,6 +77,9 @@ class Calibration:
             for depth, row in enumerate(probabilities, start=1)
         ]
 
+    def __len__(self) -> int:
+        return len(self._depths)
+
     def ratio(self, depth: int) -> float:
         """How much of what is claimed at this depth (1 is the first) comes true."""
         return self._depths[depth - 1].value

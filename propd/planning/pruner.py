@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeGuard
+
+from torch import Tensor
 
 from propd.planning.feedback import Feedback
-from propd.tree.pruning import EarlyView
+from propd.tree.pruning import EarlyTensors, EarlyView
 
 
 class Pruner(Protocol):
@@ -31,6 +33,20 @@ class Pruner(Protocol):
         ...
 
 
+class DevicePruner(Pruner, Protocol):
+    """A pruner that can also decide on the device, so that the host need not wait for the early
+    head's word (`propd.one_read`)."""
+
+    def keeps(self, seen: EarlyTensors) -> Tensor:
+        """As `keep`: (R, N) bool, any of padding; nothing is read."""
+        ...
+
+
+def can_keep_on_device(pruner: Pruner) -> TypeGuard[DevicePruner]:
+    """Whether it can."""
+    return hasattr(pruner, "keeps")
+
+
 class TopK:
     """The paper's rule: a child outside its parent's top-k of the early head goes."""
 
@@ -42,6 +58,10 @@ class TopK:
     def keep(self, view: EarlyView) -> list[bool]:
         """Ties with the k-th stay."""
         return [rank is None or rank < self.k for rank in view.ranks]
+
+    def keeps(self, seen: EarlyTensors) -> Tensor:
+        """The same."""
+        return seen.ranks < self.k
 
     def learn(self, feedback: Feedback) -> None:
         """Nothing to learn."""
@@ -58,6 +78,10 @@ class Threshold:
     def keep(self, view: EarlyView) -> list[bool]:
         """Equal to the threshold stays."""
         return [chance is None or chance >= self.least for chance in view.probabilities]
+
+    def keeps(self, seen: EarlyTensors) -> Tensor:
+        """The same."""
+        return seen.chances >= self.least
 
     def learn(self, feedback: Feedback) -> None:
         """Nothing to learn."""

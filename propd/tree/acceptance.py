@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from propd.host import read
+
 
 @dataclass(frozen=True)
 class Acceptance:
@@ -87,8 +89,7 @@ def accept_typical(
         if parent not in laws or (parent and token_ids[parent] in end_tokens):
             continue
         after = laws[parent]
-        chance = float(after[token_ids[node]])
-        entropy = float(-after.xlogy(after).sum())
+        chance, entropy = read(after[token_ids[node]], -after.xlogy(after).sum())
         if chance > min(threshold, alpha * math.exp(-entropy)):
             laws[node] = law(node)
             chances[node], depths[node] = chances[parent] * chance, depths[parent] + 1

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from propd.errors import InvalidRequest
+from propd.host import read
+from propd.tree.forest import Forest
 from propd.tree.topology import inner_nodes
 
 Score = Callable[[Sequence[int], Sequence[int]], tuple[Tensor, Tensor]]
@@ -43,6 +44,22 @@ class EarlyView:
 
 
 @dataclass(frozen=True)
+class EarlyTensors:
+    """The same as a pruner sees it on the device, each row filled up to N nodes with padding."""
+
+    forest: Forest
+    ranks: Tensor
+    """(R, N); of roots and padding without meaning, as below."""
+    chances: Tensor
+    """(R, N) float64."""
+    rows: int
+    """Those with a text; the others are padding."""
+    nodes: int
+    """Of all rows, padding left out, roots included."""
+    past: int = 0
+
+
+@dataclass(frozen=True)
 class Pruning:
     """What pruning decided of T nodes, with the early head's word on each (None for roots)."""
 
@@ -65,8 +82,7 @@ def look(
     probabilities: list[float | None] = [None] * len(parents)
     if children:
         rows = [row_of[parents[node]] for node in children]
-        places, chances = score(rows, [token_ids[node] for node in children])
-        told = torch.stack([places.double(), chances.double()]).tolist()  # one wait for the device
+        told = read(*score(rows, [token_ids[node] for node in children]))
         for node, place, chance in zip(children, *told, strict=True):
             ranks[node], probabilities[node] = int(place), chance
     return tuple(ranks), tuple(probabilities)

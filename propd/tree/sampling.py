@@ -7,10 +7,13 @@ tokens are those of plain sampling, so with the same seed they are the same text
 
 from __future__ import annotations
 
+from collections import deque
+
 import torch
 from torch import Tensor
 
 from propd.core import DecodingConfig
+from propd.host import read
 
 
 class Chooser:
@@ -19,6 +22,7 @@ class Chooser:
     def __init__(self, config: DecodingConfig, seed: int) -> None:
         self.config = config
         self._random = torch.Generator().manual_seed(seed)
+        self._peeked = deque[float]()
 
     @property
     def greedy(self) -> bool:
@@ -39,11 +43,39 @@ class Chooser:
 
     def draw_from(self, chances: Tensor) -> int:
         """A token from (V,) chances, by the next random number."""
-        return int(pick(chances.cumsum(-1), self.number()))
+        return int(read(pick(chances.cumsum(-1), self.number()))[0])
+
+    def take(self, token: int) -> int:
+        """A token that was drawn with the next random number, somewhere else."""
+        self.number()
+        return token
 
     def number(self) -> float:
         """The next random number, in [0, 1)."""
+        return self._peeked.popleft() if self._peeked else self._new_number()
+
+    def peek(self, count: int) -> list[float]:
+        """The next random numbers, which stay the next."""
+        while len(self._peeked) < count:
+            self._peeked.append(self._new_number())
+        return list(self._peeked)[:count]
+
+    def _new_number(self) -> float:
         return float(torch.rand((), generator=self._random, dtype=torch.float64))
+
+
+def choose(logits: Tensor, numbers: Tensor, config: DecodingConfig) -> Tensor:
+    """(T, V) logits -> (T,) tokens: what a `Chooser` takes of each, without reading it.
+
+    numbers: (T,) the random number of each; not looked at where the largest logit is taken.
+    """
+    if config.temperature == 0:
+        return logits.argmax(-1)
+    cumulated = distribution(logits, config).cumsum(-1)
+    total = cumulated[:, -1:]
+    below = torch.nextafter(total, torch.zeros_like(total))
+    at = (total * numbers[:, None]).minimum(below)
+    return torch.searchsorted(cumulated, at, right=True).squeeze(-1)
 
 
 def pick(cumulated: Tensor, number: float | Tensor) -> Tensor:
@@ -57,18 +89,21 @@ def pick(cumulated: Tensor, number: float | Tensor) -> Tensor:
 
 
 def distribution(logits: Tensor, config: DecodingConfig) -> Tensor:
-    """(V,) float64 chances after temperature, top-k, min-p and top-p, in this order.
+    """(..., V) float64 chances after temperature, top-k, min-p and top-p, in this order.
 
     Temperature must not be 0. Ties at the top-k and top-p borders stay in.
     """
     scores = logits.double() / config.temperature
-    if config.top_k and config.top_k < len(scores):
-        scores = scores.masked_fill(scores < scores.topk(config.top_k).values[-1], -torch.inf)
+    if config.top_k and config.top_k < scores.shape[-1]:
+        least = scores.topk(config.top_k).values[..., -1:]
+        scores = scores.masked_fill(scores < least, -torch.inf)
     chances = scores.softmax(-1)
     if config.min_p:
-        chances = chances.masked_fill(chances < config.min_p * chances.max(), 0.0)
+        least = config.min_p * chances.amax(-1, keepdim=True)
+        chances = chances.masked_fill(chances < least, 0.0)
     if config.top_p < 1:
         ranked = chances.sort(descending=True).values
-        inside = ranked.cumsum(-1) - ranked < config.top_p * ranked.sum()
-        chances = chances.masked_fill(chances < ranked[inside][-1], 0.0)
-    return chances / chances.sum()
+        inside = ranked.cumsum(-1) - ranked < config.top_p * ranked.sum(-1, keepdim=True)
+        least = ranked.masked_fill(~inside, torch.inf).amin(-1, keepdim=True)
+        chances = chances.masked_fill(chances < least, 0.0)
+    return chances / chances.sum(-1, keepdim=True)
