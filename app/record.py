@@ -93,7 +93,7 @@ def record_batch(engine: Any, about: dict[str, Any], rows: int, costs: Path) -> 
 
 def loaded(**kept: str) -> tuple[Any, dict[str, Any]]:
     """An engine and what a header says of it; asked before the first run, which is work too."""
-    numbers = {"weights": settings.WEIGHTS, **kept}
+    numbers: dict[str, Any] = {"weights": settings.WEIGHTS, **kept}
     engine = propd.load(settings.MODEL, report=print, **numbers)
     return engine, {**engine.describe(), "machine": machine(engine)}
 

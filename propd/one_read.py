@@ -54,8 +54,8 @@ MARGIN = 1.25
 def session_class(
     device: torch.device, heads: DraftHeads | None, pruner: Pruner | None, config: DecodingConfig
 ) -> type[DecodingSession]:
-    """The loop to run where this one is asked for: this one on CUDA, unless somebody's own part, dependent heads or typical
-    acceptance need the host in the middle of a step."""
+    """The loop to run where this one is asked for: this one on CUDA, unless somebody's own part,
+    dependent heads or typical acceptance need the host in the middle of a step."""
     able = heads is None or can_guess_ahead(heads)
     able = able and (pruner is None or can_keep_on_device(pruner))
     if device.type == "cuda" and able and config.acceptance == "exact":

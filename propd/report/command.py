@@ -73,7 +73,7 @@ def plan_of(options: argparse.Namespace) -> GpuPlan:
         device_map=options.device_map, weights=options.weights, half=_half(options),
         batch_sizes=sizes, prompts=tuple(prompts), max_new_tokens=tokens,
         parity_prompts=min(limit, PARITY_PROMPTS), parity_tokens=min(tokens, PARITY_TOKENS),
-        smoke=options.smoke,
+        smoke=options.smoke, one_read=options.one_read,
     )  # fmt: skip
 
 

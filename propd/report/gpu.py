@@ -46,6 +46,8 @@ class GpuPlan:
     parity_tokens: int
     smoke: bool = False
     """Whether it is only to see that the command works."""
+    one_read: bool = False
+    """Whether the loop that reads once a step is asked for."""
 
 
 class Engines:
@@ -60,10 +62,11 @@ class Engines:
         """An engine of this dtype and these weights; any other is forgotten first."""
         if self._asked != (dtype, weights) or self._engine is None:
             self.forget()
-            plan, more = self._plan, {"device_map": self._plan.device_map}
+            plan = self._plan
             self._engine = self._load(
                 plan.model, heads=plan.heads, dtype=dtype, device=plan.device, weights=weights,
-                numerics="fast", report=tell, **more,
+                numerics="fast", report=tell, device_map=plan.device_map,
+                one_read=plan.one_read,
             )  # fmt: skip
             self._asked = (dtype, weights)
         return self._engine
