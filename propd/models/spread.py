@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import fields, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,9 +16,10 @@ from propd.models.placement import Placement
 def moved(place: Placement, device: torch.device) -> Placement:
     """The same places with their tensors on another device."""
     found = ((item.name, getattr(place, item.name)) for item in fields(place))
-    return replace(
-        place, **{name: value.to(device) for name, value in found if isinstance(value, Tensor)}
-    )
+    there: dict[str, Any] = {
+        name: value.to(device) for name, value in found if isinstance(value, Tensor)
+    }
+    return replace(place, **there)
 
 
 class SpreadCache(KVCache):

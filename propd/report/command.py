@@ -57,7 +57,7 @@ def run_report(options: argparse.Namespace) -> int:
 def plan_of(options: argparse.Namespace) -> GpuPlan:
     """What the options ask for, checked before anything is loaded."""
     usual = SMOKE if options.smoke else FULL
-    told = {name: getattr(options, name) or value for name, value in usual.items()}
+    told: dict[str, Any] = {name: getattr(options, name) or value for name, value in usual.items()}
     sizes = tuple(dict.fromkeys(whole_numbers(str(told["batch_sizes"]))))
     for size in sizes:
         check_rows(size)

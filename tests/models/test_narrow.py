@@ -32,13 +32,13 @@ def test_invariant_numerics_are_refused(tiny_folder: Path, monkeypatch: pytest.M
 
 
 @needs_package
-@pytest.mark.parametrize(("kind", "error"), [("int8", 0.01), ("nf4", 0.1)])
+@pytest.mark.parametrize(("kind", "error"), [("int8", 0.02), ("nf4", 0.15)])
 def test_products_are_near_dense_ones_and_take_what_is_counted(kind: str, error: float) -> None:
     torch.manual_seed(0)
     weight, bias, x = torch.randn(96, 128), torch.randn(96), torch.randn(17, 128)
     product = Narrow(weight, bias, kind, torch.float32)
     expected = x @ weight.T + bias
-    assert (product(x) - expected).abs().max() < error * expected.abs().max()
+    assert (product(x) - expected).norm() < error * expected.norm()
     assert product.nbytes == matrix_bytes(96, 128, kind, 4)
 
 

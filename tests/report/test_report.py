@@ -149,7 +149,7 @@ def test_the_paper_s_layout_leaves_empty_what_did_not_run() -> None:
     from propd.benchmark.figures import totals
     from tests.benchmark.benches import two_groups
 
-    (title, ratio, digits), *_ = TABLES
+    (_title, ratio, digits), *_ = TABLES
     groups = two_groups()
     assert paper_table(totals(groups), ratio, digits) == [
         ["method", "B = 1"], ["AR", "1.00"], ["ProPD, ours", f"{(40 / 4.5) / (20 / 2):.2f}"],
