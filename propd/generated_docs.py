@@ -1,8 +1,8 @@
 """Pages that are made by a command: `python -m propd.generated_docs [--check]`.
 
 `docs/cli.md` is the help of every command. The tables of the README are the last benchmarks, out of
-`docs/benchmark*.json`; the memory of the paper's models in `docs/gpu.md` is computed. `--check` writes
-nothing and exits with 1 if a page is stale; CI runs it.
+`docs/benchmark*.json`; the memory of the paper's models in `docs/gpu.md` is computed.
+`--check` writes nothing and exits with 1 if a page is stale; CI runs it.
 """
 
 from __future__ import annotations
