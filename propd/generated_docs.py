@@ -1,7 +1,8 @@
 """Pages that are made by a command: `python -m propd.generated_docs [--check]`.
 
 `docs/cli.md` is the help of every command. The tables of the README are the last benchmarks, out of
-`docs/benchmark*.json`. `--check` writes nothing and exits with 1 if a page is stale; CI runs it.
+`docs/benchmark*.json`; the memory of the paper's models in `docs/gpu.md` is computed.
+`--check` writes nothing and exits with 1 if a page is stale; CI runs it.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ BENCHMARKS = {
 }
 """Title to results."""
 BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
+MEMORY_BEGIN, MEMORY_END = "<!-- memory:begin -->", "<!-- memory:end -->"
+MEMORY_MODELS = ("vicuna-7b-v1.3", "vicuna-13b-v1.3", "vicuna-33b-v1.3")
 
 
 def cli_page() -> str:
@@ -50,6 +53,17 @@ def readme_page() -> str:
     return f"{before}{BEGIN}\n{benchmark_section()}{END}{after}"
 
 
+def gpu_page() -> str:
+    """docs/gpu.md with the memory of the paper's models."""
+    from propd.models.need_table import need_table
+
+    text = (ROOT / "docs" / "gpu.md").read_text(encoding="utf-8")
+    before, rest = text.split(MEMORY_BEGIN)
+    after = rest.split(MEMORY_END)[1]
+    table = need_table(MEMORY_MODELS, (1, 32), 2048)
+    return f"{before}{MEMORY_BEGIN}\n{table}\n{MEMORY_END}{after}"
+
+
 def benchmark_section() -> str:
     """The tables, and how they were measured."""
     parts = [_benchmark(title, path) for title, path in BENCHMARKS.items() if path.exists()]
@@ -75,7 +89,11 @@ def _benchmark(title: str, path: Path) -> str:
 
 def pages() -> dict[Path, str]:
     """Every generated page and what it should say."""
-    return {ROOT / "docs" / "cli.md": cli_page(), ROOT / "README.md": readme_page()}
+    return {
+        ROOT / "docs" / "cli.md": cli_page(),
+        ROOT / "README.md": readme_page(),
+        ROOT / "docs" / "gpu.md": gpu_page(),
+    }
 
 
 def main() -> int:

@@ -1,8 +1,8 @@
 """Products with weights of 8 or 4 bits through bitsandbytes, which is asked for only here.
 
 int8: a scale for each output of the weight and for each row that is multiplied, sums in whole
-numbers (LLM.int8() without its split of large activations, which would let one row's numbers
-change its neighbours'): a row's product has the same bits in any company. nf4: 4 bits and a scale
+numbers: LLM.int8() without its split of large activations, which would let one row's numbers
+change its neighbours'. A row's product has the same bits in any company. nf4: 4 bits and a scale
 for every 64 numbers (QLoRA); rows are multiplied in the dtype of the model.
 """
 

@@ -16,7 +16,9 @@ from propd.models.placement import Placement
 def moved(place: Placement, device: torch.device) -> Placement:
     """The same places with their tensors on another device."""
     found = ((item.name, getattr(place, item.name)) for item in fields(place))
-    there: dict[str, Any] = {n: x.to(device) for n, x in found if isinstance(x, Tensor)}
+    there: dict[str, Any] = {
+        name: value.to(device) for name, value in found if isinstance(value, Tensor)
+    }
     return replace(place, **there)
 
 

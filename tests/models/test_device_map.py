@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from torch._subclasses.fake_tensor import FakeTensorMode
 from transformers import AutoModelForCausalLM
 
 import propd
@@ -20,11 +19,11 @@ from propd.models.device_map import DeviceMap, one_device, read_map, share_layer
 from propd.models.need import Need
 from propd.models.shape import Shape
 from propd.models.shards import open_in_parts
+from propd.models.spread import moved
 from tests.conftest import FAMILIES, tiny_transformer
 
 CPU = torch.device("cpu")
 GB = 10**9
-LATE = tuple(f"model.layers.{place}." for place in (2, 3, 4))
 
 
 def need(layers: int = 32, layer: int = GB, home: int = 2 * GB) -> Need:
@@ -189,33 +188,45 @@ def test_a_spread_cache_holds_what_a_whole_one_does(tiny_folder: Path) -> None:
             session.decoding.check_integrity()
 
 
+def run_to_meta(rows: int) -> None:
+    """A pass whose last layers are on another device, one whose numbers cannot come home."""
+    model = tiny_transformer("qwen3")
+    for layer in model.model.layers[2:]:
+        layer.to("meta")
+    spans = ((CPU, 2), (torch.device("meta"), 3))
+    backbone = Backbone(model, device_map=DeviceMap(CPU, spans))
+    cache = backbone.new_cache(rows, 32)
+    assert [part.keys.device.type for part in cache.parts] == ["cpu", "meta"]
+    counts = [4, 3][:rows]
+    trees = [np.tri(count, dtype=bool) for count in counts]
+    place = backbone.place(trees, [range(count) for count in counts], [0] * rows)
+    hidden = backbone.run_layers(backbone.embed(range(sum(counts))), 0, 2, place, cache)
+    assert hidden.isfinite().all()
+    backbone.run_layers(hidden, 2, 5, place, cache)
+
+
 @pytest.mark.parametrize("rows", [1, 2])
-def test_a_pass_over_two_gpus_meets_no_tensor_of_the_other(rows: int) -> None:
-    """Fake tensors have a device and no numbers: an operation on two devices is refused."""
-    with FakeTensorMode(allow_non_fake_inputs=True), torch.inference_mode():
-        model = AutoModelForCausalLM.from_config(FAMILIES["qwen3"]).eval()
-        for name, weight in list(model.named_parameters()) + list(model.named_buffers()):
-            at = "cuda:1" if name.startswith(LATE) else "cuda:0"
-            owner = model.get_submodule(name.rpartition(".")[0])
-            kind = owner._parameters if name in dict(model.named_parameters()) else owner._buffers
-            moved = torch.empty_like(weight, device=at)
-            kind[name.rpartition(".")[2]] = (
-                torch.nn.Parameter(moved, False) if kind is owner._parameters else moved
-            )
-        backbone = Backbone(model, device_map=read_map("cuda:0=2,cuda:1=3", 5))
-        cache = backbone.new_cache(rows, 32)
-        assert [str(part.keys.device) for part in cache.parts] == ["cuda:0", "cuda:1"]
-        counts = [4, 3][:rows]
-        place = backbone.place(
-            [np.tri(count, dtype=bool) for count in counts],
-            [range(count) for count in counts],
-            [0] * rows,
-        )
-        hidden = backbone.embed(list(range(sum(counts))))
-        for first, last in ((0, 1), (1, 4), (4, 5)):
-            hidden = backbone.run_layers(hidden, first, last, place, cache)
-            assert str(hidden.device) == "cuda:0"
-        assert str(backbone.logits(backbone.final_norm(hidden)).device) == "cuda:0"
+@torch.inference_mode()
+def test_behind_a_border_nothing_is_left_on_the_device_before_it(
+    rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tensors on "meta" have no numbers and refuse company from the CPU: all layers run, and only
+    the way home fails. Without the move, the pass fails earlier."""
+    with pytest.raises(NotImplementedError, match="Cannot copy out of meta tensor"):
+        run_to_meta(rows)
+    monkeypatch.setattr("propd.models.backbone.moved", lambda place, device: place)
+    with pytest.raises(RuntimeError, match="device") as caught:
+        run_to_meta(rows)
+    assert "copy out of meta" not in str(caught.value)
+
+
+def test_every_tensor_of_a_placement_moves(tiny_folder: Path) -> None:
+    """A field that is new there must cross a border too."""
+    backbone = propd.load(str(tiny_folder), device_map="auto").backbone
+    trees = [np.tri(count, dtype=bool) for count in (4, 3)]
+    place = moved(backbone.place(trees, [range(4), range(3)], [0, 0]), torch.device("meta"))
+    tensors = [value for value in vars(place).values() if isinstance(value, torch.Tensor)]
+    assert len(tensors) >= 4 and all(tensor.is_meta for tensor in tensors)
 
 
 def test_the_need_of_a_model_is_what_its_file_holds(tiny_folder: Path) -> None:
