@@ -29,9 +29,10 @@ MAX_TOTALS = 1_000
 MAX_COMMAND = 10_000
 NAME = re.compile(r"[\w .,:;+()/@#=-]{1,80}")
 """What a method, peer or category may be called: no markup, whoever draws it."""
-_WORDS = ("model", "source", "dtype", "numerics", "device", "machine")
+_WORDS = ("model", "source", "dtype", "numerics", "weights", "device", "machine")
 _TABLES = ("heads", "versions", "peers")
 _WHOLE = ("threads", "prompts", "max_new_tokens", "repeats")
+_NUMBERS = ("peak_bytes", "bandwidth", "pass_bytes")
 
 
 def checked(body: Mapping[str, Any]) -> Results:
@@ -68,7 +69,7 @@ def _about(body: Mapping[str, Any]) -> dict[str, Any]:
     told["batch_sizes"] = [read_whole(one, "batch_sizes") for one in sizes]
     caches = read_plain(read_object(body.get("cache_bytes", {}), "cache_bytes"), "cache_bytes")
     told["cache_bytes"] = {name: read_number(size, "cache_bytes") for name, size in caches.items()}
-    told["peak_bytes"] = read_number(body.get("peak_bytes", 0), "peak_bytes")
+    told |= {name: read_number(body.get(name, 0), name) for name in _NUMBERS}
     return told
 
 
