@@ -85,9 +85,11 @@ def no_numbers(monkeypatch: pytest.MonkeyPatch, dtype: torch.dtype) -> Iterator[
 
 
 def _move(thing: Any, done: dict[int, Any]) -> Any:
-    """The same with every tensor in it on the other device; objects change in place."""
+    """The same with every tensor and name of a device in it; objects change in place."""
     if id(thing) in done:
         return done[id(thing)]
+    if isinstance(thing, torch.device):
+        return GPU
     if isinstance(thing, torch.Tensor):
         new: Any = thing.to(GPU)
     elif isinstance(thing, (list, tuple)) and not hasattr(thing, "_fields"):
