@@ -40,7 +40,7 @@ class CostTable:
     """
 
     draft: Points
-    """Drafting, by rows."""
+    """Drafting, and while decoding the planning of trees that it brings, by rows."""
     early: Points
     """Embedding and the layers before the prune layer, by tokens in the pass, roots included."""
     prune: Points

@@ -151,11 +151,13 @@ class CurveCost:
         past = work.past * (self._row_ms * work.rows + self._token_ms * work.late)
         early, late = self._early(work.early), self._late(work.late)
         share = early / (early + late) if early + late else 0.0
-        self._learn(self._early, work.early, spent.grow + spent.early, past * share)
+        # trees are planned from guesses: without drafting that time is not spent either
+        planning = spent.grow if work.drafted else 0.0
+        self._learn(self._early, work.early, spent.grow - planning + spent.early, past * share)
         after = spent.late + spent.verify + spent.commit
         self._learn(self._late, work.late, after, past * (1 - share))
         if work.drafted:
-            self._learn(self._draft, work.rows, spent.draft, 0.0)
+            self._learn(self._draft, work.rows, spent.draft + planning, 0.0)
         if work.pruned:
             self._learn(self._prune, work.early, spent.prune, 0.0)
 
