@@ -51,6 +51,7 @@ export function register(place, visit) {
 /** A place tells where it is; the address follows soon, without a new entry for "back". */
 export function linkTo(place, ...parts) {
   left.set(place, parts);
+  if (openPlace() && openPlace() !== place) return; // a run that plays on behind must not stop what is seen
   clearTimeout(writing);
   writing = setTimeout(() => {
     const hash = writeHash(place, left.get(place));
