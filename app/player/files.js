@@ -34,7 +34,7 @@ async function copy(text, button) {
 
 /** A button that copies what `text()` gives at that moment, and says so. */
 export function copyButton(label, text, words) {
-  const told = make("span", { class: "propd-told", role: "status" });
+  const told = make("span", { class: "propd-share-told", role: "status" });
   const button = make("button", {
     type: "button", class: "propd-chip", onclick: async () => {
       if (!(await copy(text(), button))) return;

@@ -34,7 +34,7 @@ export class RunsPlace {
       views: make("div", { class: "propd-views", role: "tablist", "aria-label": words.views, onkeydown: (e) => this.walk(e) }, ...VIEWS.map(tab)),
       told: make("span", { role: "status" }),
       close: make("button", { type: "button", class: "propd-chip", "aria-label": words.close, onclick: () => this.tell("") }, "×"),
-      list: make("nav", { class: "propd-list", "aria-label": words.runs }),
+      list: make("nav", { class: "propd-run-list", "aria-label": words.runs }),
       details: make("article", { class: "propd-details" }),
       bench: make("div", { class: "propd-bench" }),
     };
@@ -125,7 +125,7 @@ export class RunsPlace {
     const line = run.state === "running" || !stats ? say(words.row_live, { method })
       : say(words.row, { method, tokens: stats.tokens, per_pass: stats.tokensPerPass.toFixed(2), speed: stats.tokensPerSecond.toFixed(1) });
     const choose = make("button", {
-      type: "button", class: "propd-row", "aria-current": this.chosen === run.key ? "true" : null, onclick: () => this.picked(run.key),
+      type: "button", class: "propd-run-row", "aria-current": this.chosen === run.key ? "true" : null, onclick: () => this.picked(run.key),
     }, make("span", { class: "propd-row-prompt" }, run.header.prompt.slice(0, 200)), make("span", { class: "propd-row-line" }, line));
     const drop = run.origin === "recorded" ? "" : make("button", {
       type: "button", class: "propd-forget", "aria-label": words.forget, title: words.forget, onclick: () => forget(run.key) }, "×");

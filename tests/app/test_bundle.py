@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -76,3 +77,13 @@ def test_the_modules_of_the_player_run_as_one_script(entry: str) -> None:
         bundle(settings.PLAYER, f"{entry}.js", call=f"console.log(Object.keys(${entry}).length)")
     )
     assert int(told) > 2
+
+
+def test_a_class_is_laid_out_in_one_style_sheet() -> None:
+    """All sheets are on one page: two places that lay out the same name bend each other."""
+    homes: dict[str, set[str]] = {}
+    for sheet in settings.PLAYER.glob("*.css"):
+        for name in re.findall(r"^(\.propd-[a-z-]+) \{[^}]*display:", sheet.read_text(), re.M):
+            homes.setdefault(name, set()).add(sheet.name)
+    assert len(homes) > 50
+    assert {name: where for name, where in homes.items() if len(where) > 1} == {}

@@ -15,7 +15,7 @@ from app.runs import EngineRoom
 from tests.browser.pages import chromium, served, settled
 
 PLACES = {
-    "watch": "watch/1-question-propd/7",
+    "watch": "watch/1-question-propd/3",
     "compare": "compare/1-question/token",
     "learn": "learn/tree/grow",
     "lab": "lab",
@@ -33,6 +33,7 @@ def taken(browser: Any, address: str, place: str, look: str, language: str = "en
     page = context.new_page()
     page.goto(f"{address}?__theme={scheme}&lang={language}#{PLACES[place]}")
     page.locator('[role="tabpanel"]:visible .propd-host svg').first.wait_for(timeout=60_000)
+    page.add_style_tag(content="#model-status { display: none }")  # it speaks of these
     settled(page)
     picture: bytes = page.screenshot()
     context.close()

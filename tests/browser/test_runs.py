@@ -270,9 +270,9 @@ def test_the_keyboard_reaches_list_views_and_menu(page: Any) -> None:
     page.keyboard.press("ArrowRight")
     assert page.evaluate("document.activeElement.dataset.view") == "bench"
     page.keyboard.press("ArrowLeft")
-    page.locator(".propd-row").first.focus()
+    page.locator(".propd-run-row").first.focus()
     page.keyboard.press("Enter")
-    assert page.locator(".propd-row").first.get_attribute("aria-current") == "true"
+    assert page.locator(".propd-run-row").first.get_attribute("aria-current") == "true"
 
 
 def test_a_phone_shows_one_column(browser: Any, address: str) -> None:
@@ -281,7 +281,7 @@ def test_a_phone_shows_one_column(browser: Any, address: str) -> None:
         page.locator(f"{PLACE} .propd-saving").wait_for()
         assert page.evaluate("document.documentElement.scrollWidth <= 390")
         above, below = (
-            page.locator(part).bounding_box() for part in (".propd-list", ".propd-details")
+            page.locator(part).bounding_box() for part in (".propd-run-list", ".propd-details")
         )
         assert above["y"] < below["y"] and abs(above["x"] - below["x"]) < 5
         page.get_by_role("tab", name="Benchmark").click()

@@ -82,7 +82,7 @@ def test_every_place_opens_and_links_work(page: Any) -> None:
 
 def test_runs_are_told_and_lie_ready_to_be_saved(page: Any) -> None:
     page.locator("#tab-runs-button").click()
-    page.locator(".propd-row").nth(1).click()
+    page.locator(".propd-run-row").nth(1).click()
     page.locator(".propd-run-head", has_text="Code · ProPD").wait_for()
     assert page.locator(".propd-drop").count() == 0
     link = page.get_by_role("link", name="Trace, JSON")
