@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 def shipped(folder: Path) -> list[dict[str, Any]]:
     """The results that come with this copy: `benchmark.json` and `benchmark-*.json`."""
     found = []
-    for path in sorted(folder.glob("benchmark*.json")):
+    for path in sorted(folder.glob("benchmark*.json"), key=lambda path: path.stem):
         try:
             with path.open("rb") as file:
                 found.append({"name": path.stem, **told(checked(parsed(file.read(MAX_BYTES + 1))))})
