@@ -49,9 +49,10 @@ static: $(RUNTIME) ## build the studio as plain files without a server, into bui
 
 # Of the places only Watch is driven in Chromium here: all of them take twice the time of the rest.
 test: lint ## lint, then the tests; of those that need Chromium, the ones of Watch
-	@echo "Running the tests"
-	@$(BIN)/python -m pytest --ignore tests/browser $(ARGS)
-	@$(BIN)/python -m pytest tests/browser/test_player.py $(ARGS)
+	@echo "Running the tests, two at a time on one thread each, then those that are to have all threads"
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal \
+	  --ignore tests/browser --ignore tests/test_default_model.py $(ARGS)
+	@$(BIN)/python -m pytest tests/test_default_model.py tests/browser/test_player.py $(ARGS)
 
 test-browser: $(DEV) ## all tests that need Chromium, then what the page promises, measured
 	@echo "Driving the app in Chromium"

@@ -208,7 +208,8 @@ class DecodingSession:
     # The verbs of the loop, in its order.
 
     def _look_ahead(self) -> Outlook:
-        return Outlook(tuple(row.remaining - 1 for row in self.rows), max(self.cache.lengths))
+        past = round(sum(self.cache.lengths) / len(self.rows))
+        return Outlook(tuple(row.remaining - 1 for row in self.rows), past)
 
     def _draft(self, wanted: bool) -> Sequence[Drafts]:
         drafts: Sequence[Drafts] = [NO_DRAFTS] * len(self.rows)

@@ -31,7 +31,7 @@ from propd.decoding import DecodingSession, Verified
 from propd.graphs import Eager, Graphs
 from propd.heads.protocol import DraftHeads, can_guess_ahead, told_drafts
 from propd.host import read, send
-from propd.models.placement import Placement
+from propd.models.placement import Placement, one_block
 from propd.nodes import Nodes, at_places
 from propd.planning.chances import RunningRatio
 from propd.planning.drafts import Drafted, Drafts
@@ -319,7 +319,8 @@ def _placement(shape: tuple[int, int], tensors: Sequence[Tensor]) -> Placement:
     rows, count = shape
     starts = tuple(range(0, rows * count + 1, count))
     turns, mask, cache_rows, cache_slots = tensors
-    return Placement(0, starts, turns, mask, cache_rows, cache_slots, None, None, False)
+    blocks = (one_block(0, mask),)
+    return Placement(0, starts, turns, cache_rows, cache_slots, blocks, ends_there=False)
 
 
 def _pruning(

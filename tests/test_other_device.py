@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -23,6 +24,7 @@ from propd.methods import METHODS
 from propd.models import backbone as backbone_module
 from propd.models import placement
 from propd.models.backbone import Backbone
+from propd.models.placement import one_block
 from propd.one_read import OneReadSession
 from propd.tree.sampling import Chooser
 from tests.conftest import VOCABULARY, tiny_heads, tiny_transformer
@@ -155,8 +157,7 @@ def test_a_mask_of_the_wrong_device_is_caught(monkeypatch: pytest.MonkeyPatch) -
 
     def wrong(*given: Any) -> Any:
         found = place(*given)
-        object.__setattr__(found, "mask", torch.zeros(found.mask.shape))
-        return found
+        return replace(found, blocks=(one_block(0, torch.zeros(found.mask.shape)),))
 
     monkeypatch.setattr(backbone_module, "place_forest", wrong)
     with no_numbers(monkeypatch, torch.bfloat16) as world:

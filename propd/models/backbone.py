@@ -24,7 +24,7 @@ from propd.models.four_bit import FourBit, groups_of
 from propd.models.kv_cache import KVCache
 from propd.models.linear import Linear
 from propd.models.narrow import Narrow
-from propd.models.placement import Placement, place_forest, place_nodes
+from propd.models.placement import Block, Placement, place_forest, place_nodes
 from propd.models.spread import SpreadCache, moved
 from propd.tree.forest import Forest
 
@@ -177,14 +177,15 @@ class Backbone:
         """
         layers = self.reading if reading else self.layers
         group = self.query_heads // self.kv_heads
-        mask = place.mask.to(self.sum_dtype).repeat(1, 1, group, 1)  # once for all layers
+        # once for all layers
+        masks = [b.mask.to(self.sum_dtype).repeat(1, 1, group, 1) for b in place.blocks]
         for index in range(first, last):
             layer = layers[index]
             if layer.device != hidden.device:  # only the first layer of a device
-                hidden, mask = hidden.to(layer.device), mask.to(layer.device)
+                hidden, masks = hidden.to(layer.device), [m.to(layer.device) for m in masks]
                 place = moved(place, layer.device)
             normed = self._rms_norm(hidden, layer.attention_norm)
-            hidden = hidden + self._attend(layer, index, normed, place, mask, cache)
+            hidden = hidden + self._attend(layer, index, normed, place, masks, cache)
             gate, up = layer.gate_up(self._rms_norm(hidden, layer.mlp_norm)).chunk(2, dim=-1)
             hidden = hidden + layer.down(F.silu(gate).mul_(up))
         return hidden.to(self.device)
@@ -223,7 +224,7 @@ class Backbone:
         index: int,
         normed: Tensor,
         place: Placement,
-        mask: Tensor,
+        masks: Sequence[Tensor],
         cache: KVCache,
     ) -> Tensor:
         turning = self.query_heads + self.kv_heads
@@ -235,17 +236,26 @@ class Backbone:
             queries_keys = torch.cat([queries, self._rms_norm(keys, layer.key_norm)], dim=1)
         turned = _rotate(queries_keys, place.turns)
         queries, keys = turned[:, : self.query_heads], turned[:, self.query_heads :]
-        keys, values = cache.write(index, keys, values, place)
+        cache.write(index, keys, values, place)
+        mixed = [
+            self._attend_block(queries[block.nodes], block, mask, *cache.seen(index, block))
+            for block, mask in zip(place.blocks, masks, strict=True)
+        ]
+        return layer.output(mixed[0] if len(mixed) == 1 else torch.cat(mixed))
+
+    def _attend_block(
+        self, queries: Tensor, block: Block, mask: Tensor, keys: Tensor, values: Tensor
+    ) -> Tensor:
         # The queries that share a K/V head become rows of one product: on a CPU ten times faster
         # than `enable_gqa=True`, which copies K and V out to every query head.
-        queries = place.to_rectangle(queries).transpose(1, 2)
+        queries = block.to_rectangle(queries).transpose(1, 2)
         rows, _, widest, size = queries.shape
         queries = _in_order(queries, self.sum_dtype).reshape(rows, self.kv_heads, -1, size)
         mixed = F.scaled_dot_product_attention(queries, keys, values, attn_mask=mask)
         # reshape, not view: on a GPU the attention kernel may store its result transposed
         mixed = mixed.reshape(rows, self.query_heads, widest, size).transpose(1, 2)
         mixed = _in_order(mixed, self.dtype).reshape(rows, widest, -1)
-        return layer.output(place.to_line(mixed))
+        return block.to_line(mixed)
 
     def _rms_norm(self, x: Tensor, weight: Tensor) -> Tensor:
         """(..., n) -> (..., n), in ``dtype``.

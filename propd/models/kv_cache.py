@@ -10,7 +10,7 @@ from torch import Tensor
 
 from propd.errors import InvalidRequest
 from propd.host import send
-from propd.models.placement import Placement
+from propd.models.placement import Block, Placement
 
 
 class KVCache:
@@ -40,25 +40,20 @@ class KVCache:
         self.lengths = [0] * batch
         self._touched = 0  # slots beyond it are still the zeros they were made of
 
-    def write(
-        self, layer: int, keys: Tensor, values: Tensor, place: Placement
-    ) -> tuple[Tensor, Tensor]:
-        """Put the nodes' K and V behind each row's past; return what the layer attends to.
+    def write(self, layer: int, keys: Tensor, values: Tensor, place: Placement) -> None:
+        """Put the nodes' K and V behind each row's past.
 
-        keys, values: (T, kv heads, head size). Returns two views (R, kv heads, E, head size), E
-        the end of the longest row.
+        keys, values: (T, kv heads, head size).
         """
-        end = place.mask.shape[-1]
+        end = place.end
         if end > self.capacity:
             raise InvalidRequest(
                 f"The cache holds {self.capacity} tokens and the step needs {end}; "
                 "ask for fewer new tokens or a shorter prompt."
             )
-        rows = slice(place.first_row, place.first_row + place.rows)
         one = place.rows == 1 and place.ends_there
         new_text = one and self.lengths[place.first_row] == 0
         self.touch(end)
-        seen = []
         for store, news in ((self.keys[layer], keys), (self.values[layer], values)):
             if one:
                 store[place.first_row, :, end - len(news) : end] = news.transpose(0, 1)
@@ -66,8 +61,11 @@ class KVCache:
                     store[place.first_row, :, end : self._touched] = 0
             else:
                 store[place.cache_rows, :, place.cache_slots] = news.to(store.dtype)
-            seen.append(store[rows, :, :end])
-        return seen[0], seen[1]
+
+    def seen(self, layer: int, block: Block) -> tuple[Tensor, Tensor]:
+        """What a block attends to: two views (R, kv heads, E, head size), E as in its mask."""
+        end = block.mask.shape[-1]
+        return self.keys[layer, block.rows, :, :end], self.values[layer, block.rows, :, :end]
 
     def touch(self, end: int) -> None:
         """Slots before this one are written; a replayed graph writes without saying so."""

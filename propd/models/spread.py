@@ -4,22 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import fields, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
 from propd.models.kv_cache import KVCache
-from propd.models.placement import Placement
+from propd.models.placement import Block, Placement
 
 
 def moved(place: Placement, device: torch.device) -> Placement:
     """The same places with their tensors on another device."""
-    found = ((item.name, getattr(place, item.name)) for item in fields(place))
+    blocks = tuple(_moved(block, device) for block in place.blocks)
+    return replace(_moved(place, device), blocks=blocks)
+
+
+Record = TypeVar("Record", Placement, Block)
+
+
+def _moved(record: Record, device: torch.device) -> Record:
+    found = ((item.name, getattr(record, item.name)) for item in fields(record))
     there: dict[str, Any] = {
         name: value.to(device) for name, value in found if isinstance(value, Tensor)
     }
-    return replace(place, **there)
+    return replace(record, **there)
 
 
 class SpreadCache(KVCache):
@@ -41,12 +49,16 @@ class SpreadCache(KVCache):
             part.lengths = list(self.lengths)
             yield part, span
 
-    def write(
-        self, layer: int, keys: Tensor, values: Tensor, place: Placement
-    ) -> tuple[Tensor, Tensor]:
+    def write(self, layer: int, keys: Tensor, values: Tensor, place: Placement) -> None:
         """As `KVCache`."""
         part, span = next((part, span) for part, span in self._ready() if layer in span)
-        return part.write(layer - span.start, keys, values, place)
+        part.write(layer - span.start, keys, values, place)
+
+    def seen(self, layer: int, block: Block) -> tuple[Tensor, Tensor]:
+        """As `KVCache`."""
+        parts = zip(self.parts, self._spans, strict=True)
+        part, span = next((part, span) for part, span in parts if layer in span)
+        return part.seen(layer - span.start, block)
 
     def keep(self, layers: slice, row: int, nodes: Sequence[int]) -> None:
         """As `KVCache`."""

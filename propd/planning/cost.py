@@ -34,7 +34,7 @@ class Work:
     late: int
     """Tokens that go through every layer."""
     past: int = 0
-    """Past of the longest row."""
+    """Mean past of the rows."""
     pruned: bool = False
     """Whether the early head looks."""
     drafted: bool = False

@@ -14,7 +14,7 @@ from propd.planning.parts import Parts
 from propd.planning.planner import Planner
 from propd.planning.pruner import TopK
 from propd.planning.sweep import (
-    FAR,
+    far_of,
     join_tables,
     least_of,
     measure_costs,
@@ -79,6 +79,6 @@ class CostBook:
 
         def open_session(planner: Planner) -> DecodingSession:
             parts = Parts(planner, pruner)
-            return self._open_session(parts, heads, config, len(prompt) + FAR // rows, rows)
+            return self._open_session(parts, heads, config, len(prompt) + far_of(rows), rows)
 
         return measure_costs(open_session, shape.acceptance_table, MAX_TREE, prompt)

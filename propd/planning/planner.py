@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate, pairwise
+from itertools import accumulate
 from typing import Literal, NamedTuple, Protocol
 
 from propd.core import SizeDecision, TokenTree
@@ -33,7 +33,7 @@ class Outlook:
     deepest: tuple[int, ...]
     """For each of R rows, how deep a tree can still be of use."""
     past: int = 0
-    """Tokens in the cache of the longest row."""
+    """Tokens in the cache, the mean of the rows."""
 
     @property
     def rows(self) -> int:
@@ -162,6 +162,7 @@ class DynamicPlanner:
         self._least = 0.0 if size else LEAST
         self._gate_asked, self._gate_open_for = (0, False), 0
         self._decided: tuple[list[TokenTree], SizeDecision]
+        self._options: Options
 
     def wants_drafts(self, outlook: Outlook) -> bool:
         """Whether any size above 0 is worth it by the running accuracies of the ranks.
@@ -175,6 +176,7 @@ class DynamicPlanner:
             return self._decided[1].chosen > 0
         trees = self._largest_by_rank(outlook)
         self._decided = self._decide(outlook, trees, self.explorer)
+        self._least = self._worth_adding()
         lasts = self.values == "contextual" and self._decided[1].reason == "best"
         self._gate_asked, self._gate_open_for = asked, GATE_STEPS if lasts else 0
         return self._decided[1].chosen > 0
@@ -213,7 +215,7 @@ class DynamicPlanner:
             for node in range(1, tree.size + 1)
         ]
         offers.sort(key=lambda offer: -offer.value)
-        options = self._weigh(offers, outlook, drafted)
+        self._options = options = self._weigh(offers, outlook, drafted)
         at, explored = options.best(), False
         if explorer is not None:
             at, explored = explorer.choose(options, at)
@@ -240,12 +242,25 @@ class DynamicPlanner:
             for deepest, row in zip(outlook.deepest, drafts, strict=True)
         ]
 
+    def _worth_adding(self) -> float:
+        """What a node must be worth for any tree to grow by it, by half.
+
+        Beyond the best size more nodes pay if they bring more tokens than their time would bring
+        otherwise, L / T; the price of a node is that of the cheapest growth, large or small.
+        """
+        options = self._options
+        at = options.best()
+        points = [*zip(options.sizes, options.times, strict=True)]
+        size, time = points[at]
+        prices = [(later - time) / (larger - size) for larger, later in points[at + 1 :]]
+        if self.size is not None or not prices:
+            return 0.0 if self.size else LEAST
+        return min(0.2, 0.5 * options.speed(at) * min(prices) / self.trust.value)
+
     def _weigh(self, offers: Sequence[Offer], outlook: Outlook, drafted: bool | None) -> Options:
         """The candidate sizes, with or without pruning, whichever has the faster best size."""
         modes = {"never": (False,), "always": (True,), "pays": (False, True)}[self.prunes]
         weighed = [self._weigh_mode(offers, outlook, pruned, drafted) for pruned in modes]
-        if self.size is None:
-            self._least = min(map(_floor, weighed), default=LEAST) * outlook.rows
         return max(weighed, key=lambda options: options.speed(options.best()))
 
     def _weigh_mode(
@@ -327,18 +342,3 @@ class DynamicPlanner:
         for depth, survived in enumerate(row.survived, start=1):
             if survived is not None:
                 self.survival.observe_truth(depth, survived)
-
-
-def _floor(options: Options) -> float:
-    """What a node must be worth at least to pay for itself at any size, by half.
-
-    A node pays if it raises L by more than its share of T; at the best size that share is the
-    slope of T over T, times L, which is at least 1 a row.
-    """
-    points = list(zip(options.sizes, options.times, strict=True))
-    slopes = [
-        (time - before) / (size - smaller) / time
-        for (smaller, before), (size, time) in pairwise(points)
-        if smaller > 0
-    ]
-    return min(0.05, max(0.0, 0.5 * min(slopes))) if slopes else LEAST

@@ -22,7 +22,11 @@ MOST_TOKENS = 256
 ROUNDS = (False, False, True, False)
 """Whether a round prunes. The first one warms caches and kernels up and is not counted."""
 FAR = 1024
-"""Tokens of past for the measurement of what a past costs."""
+"""Tokens of past, of all rows together, for the measurement of what a past costs."""
+FAR_OF_A_ROW = 256
+"""And of a row at least: a shorter past would drown in the noise."""
+LOOKS = 2
+"""How often the smallest and the largest size run, behind a short past and a long one in turn."""
 
 
 class SweepPlanner:
@@ -31,6 +35,7 @@ class SweepPlanner:
     def __init__(self, chances: Sequence[Sequence[float]], max_nodes: int) -> None:
         self.max_nodes = max_nodes
         self._tree = grow(chances, max_nodes)
+        self.depth = max(self._tree.depths)
         self.size, self.prunes = 0, False
         self.seen: list[Feedback] = []
 
@@ -59,7 +64,7 @@ def measure_costs(
     """Run a sweep and tell what each segment of a step took.
 
     open_session: a session for a planner, its rows free, that ignores end tokens, prunes, and has
-    room for the prompt, `FAR` tokens and as many tokens as the sweep may write.
+    room for the prompt, `far_of` so many rows and as many tokens as the sweep may write.
     """
     planner = SweepPlanner(chances, max_nodes)
     session = open_session(planner)
@@ -71,11 +76,7 @@ def measure_costs(
         for planner.size in sizes:
             _step(session)
     near, planner.prunes = planner.seen[len(sizes) :] or planner.seen, False
-    planner.seen = []
-    far = _jump(session)
-    for planner.size in (0, sizes[-1], 0, sizes[-1]):
-        _step(session)
-    row_ms, token_ms = _price_of_past(near, planner.seen, far)
+    row_ms, token_ms = _measure_past(session, planner, sizes[-1])
     session.close()
     return CostTable(
         draft=_least(near, lambda w: w.rows, lambda f: f.spent.draft, lambda w: w.drafted),
@@ -95,7 +96,12 @@ def _step(session: DecodingSession) -> None:
 
 def steps_of_a_sweep() -> int:
     """Steps that a sweep runs at most."""
-    return len(ROUNDS) * len(SWEPT) + 4
+    return len(ROUNDS) * len(SWEPT) + 4 * LOOKS
+
+
+def far_of(rows: int) -> int:
+    """Tokens of past of each row that are pretended, for the measurement of what a past costs."""
+    return max(FAR_OF_A_ROW, FAR // rows)
 
 
 CURVES = "draft", "early", "prune", "late"
@@ -142,29 +148,37 @@ def _least(
     return tuple(sorted(least.items()))
 
 
-def _jump(session: DecodingSession) -> int:
-    """Pretend that every row had a long past (the cache holds zeros there); how long."""
-    longest = max(session.cache.lengths)
-    room = session.cache.capacity - session.planner.max_nodes - 1
-    far = max(0, min(FAR, room - longest - 4 * (session.planner.max_nodes + 1)))
+def _measure_past(
+    session: DecodingSession, planner: SweepPlanner, largest: int
+) -> tuple[float, float]:
+    """(milliseconds for a row and token of past, for a token of the pass and token of past).
+
+    Short and long pasts alternate: the speed of a machine drifts.
+    """
+    rows, sizes = len(session.rows), (0, largest)
+    room = session.cache.capacity - session.room - max(session.cache.lengths)
+    far = min(far_of(rows), room - 4 * LOOKS * (planner.depth + 1))
+    if far < 1 or largest == 0:
+        return 0.0, 0.0
+    least: dict[tuple[int, bool], float] = {}
+    for planner.size in sizes * LOOKS:
+        for distant in (False, True):
+            _jump(session, far if distant else 0)
+            count = len(planner.seen)
+            _step(session)
+            _jump(session, -far if distant else 0)
+            for feedback in planner.seen[count:]:
+                spent, key = feedback.spent.early + _late(feedback), (planner.size, distant)
+                least[key] = min(spent, least.get(key, spent))
+    if len(least) < 2 * len(sizes):
+        return 0.0, 0.0
+    small, large = ((least[size, True] - least[size, False]) / far for size in sizes)
+    token_ms = max(0.0, (large - small) / (rows * largest))
+    return max(0.0, small / rows - token_ms), token_ms
+
+
+def _jump(session: DecodingSession, far: int) -> None:
+    """Pretend that every row had a longer past (the cache holds zeros there), or no longer."""
     for slot, row in enumerate(session.rows):
         session.cache.lengths[slot] += far
         row.prompt_length += far
-    return far
-
-
-def _price_of_past(
-    near: Sequence[Feedback], distant: Sequence[Feedback], far: int
-) -> tuple[float, float]:
-    """(milliseconds for a row and token of past, for a token of the pass and token of past)."""
-    if far == 0 or len(distant) < 2:
-        return 0.0, 0.0
-    rows = near[0].work.rows
-
-    def layers(seen: Sequence[Feedback], tokens: int) -> float:
-        return min(f.spent.early + _late(f) for f in seen if f.work.late == f.work.early == tokens)
-
-    small, large = distant[0].work.early, distant[1].work.early
-    added = [(layers(distant, n) - layers(near, n)) / far for n in (small, large)]
-    token_ms = max(0.0, (added[1] - added[0]) / (large - small)) if large > small else 0.0
-    return max(0.0, (added[0] - token_ms * small) / rows), token_ms

@@ -225,8 +225,9 @@ def test_every_tensor_of_a_placement_moves(tiny_folder: Path) -> None:
     backbone = propd.load(str(tiny_folder), device_map="auto").backbone
     trees = [np.tri(count, dtype=bool) for count in (4, 3)]
     place = moved(backbone.place(trees, [range(4), range(3)], [0, 0]), torch.device("meta"))
-    tensors = [value for value in vars(place).values() if isinstance(value, torch.Tensor)]
-    assert len(tensors) >= 4 and all(tensor.is_meta for tensor in tensors)
+    held = [*vars(place).values(), *(value for b in place.blocks for value in vars(b).values())]
+    tensors = [value for value in held if isinstance(value, torch.Tensor)]
+    assert len(tensors) >= 6 and all(tensor.is_meta for tensor in tensors)
 
 
 def test_the_need_of_a_model_is_what_its_file_holds(tiny_folder: Path) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from functools import cache
+from itertools import chain, combinations, pairwise
 
 import numpy as np
 import torch
 
 from propd.core import TokenTree
-from propd.models.placement import Placement, place_nodes
+from propd.models.placement import APART, Block, Placement, place_nodes, share_out
 from propd.nodes import Nodes, kept_places, survivors
 from propd.tree.topology import ancestor_mask, select
 from tests.harness import depths_of, random_parents
@@ -96,30 +97,49 @@ def check_placement(
 ) -> None:
     """Mask, positions, slots and rectangle of a batch, each against its plain meaning."""
     counts = [len(tree.parents) for tree in trees]
-    end = max(past + count for past, count in zip(pasts, counts, strict=True))
-    assert placed.mask.shape == (len(trees), 1, max(counts), end)
-    assert set(placed.mask.unique().tolist()) <= {0.0, -torch.inf}
-    seen = (placed.mask[:, 0] == 0).numpy()
-    assert seen.any(axis=-1).all()  # a row that sees nothing would give NaN
+    assert placed.end == max(past + count for past, count in zip(pasts, counts, strict=True))
+    rows = range(first_row, first_row + len(trees))
+    assert [row for block in placed.blocks for row in rows_of(block)] == list(rows)
+    for block in placed.blocks:
+        part = slice(block.rows.start - first_row, block.rows.stop - first_row)
+        check_block(block, trees[part], pasts[part])
+        assert (block.nodes.start, block.nodes.stop) == (
+            placed.starts[part.start],
+            placed.starts[part.stop],
+        )
     node = 0
+    for row, (tree, past, count) in enumerate(zip(trees, pasts, counts, strict=True)):
+        for depth in tree.depths:
+            assert placed.turns[node].flatten().tolist() == [complex(past + depth, 1000)] * 2
+            node += 1
+        span = slice(placed.starts[row], placed.starts[row + 1])
+        assert placed.cache_slots[span].tolist() == list(range(past, past + count))
+        assert placed.cache_rows[span].tolist() == [first_row + row] * count
+
+
+def rows_of(block: Block) -> range:
+    return range(block.rows.start, block.rows.stop)
+
+
+def check_block(block: Block, trees: Sequence[TokenTree], pasts: Sequence[int]) -> None:
+    """Who sees whom in the rectangle, and which node stands where."""
+    counts = [len(tree.parents) for tree in trees]
+    end = max(past + count for past, count in zip(pasts, counts, strict=True))
+    assert block.mask.shape == (len(trees), 1, max(counts), end)
+    assert set(block.mask.unique().tolist()) <= {0.0, -torch.inf}
+    seen = (block.mask[:, 0] == 0).numpy()
+    assert seen.any(axis=-1).all()  # a row that sees nothing would give NaN
+    line, start = torch.arange(sum(counts)), 0
+    rectangle = block.to_rectangle(line)
+    assert rectangle.shape == (len(trees), max(counts))
+    assert block.to_line(rectangle).tolist() == line.tolist()
     for row, (tree, past, count) in enumerate(zip(trees, pasts, counts, strict=True)):
         expected = [
             set(range(past)) | {past + up for up in above} for above in relation(tree.parents)
         ]
         assert as_sets(seen[row, :count]) == expected
-        for depth in tree.depths:
-            assert placed.turns[node].flatten().tolist() == [complex(past + depth, 1000)] * 2
-            node += 1
-        slots = placed.cache_slots[placed.starts[row] : placed.starts[row + 1]]
-        assert slots.tolist() == list(range(past, past + count))
-        rows = placed.cache_rows[placed.starts[row] : placed.starts[row + 1]]
-        assert rows.tolist() == [first_row + row] * count
-    line = torch.arange(sum(counts))
-    rectangle = placed.to_rectangle(line)
-    assert rectangle.shape == (len(trees), max(counts))
-    assert placed.to_line(rectangle).tolist() == line.tolist()
-    for row, count in enumerate(counts):
-        assert rectangle[row, :count].tolist() == line[placed.starts[row] :][:count].tolist()
+        assert rectangle[row, :count].tolist() == line[start:][:count].tolist()
+        start += count
 
 
 def groups(source: random.Random) -> list[tuple[list[TokenTree], list[int], int]]:
@@ -133,12 +153,42 @@ def groups(source: random.Random) -> list[tuple[list[TokenTree], list[int], int]
 
 def test_in_a_batch_every_row_sees_its_own_past_and_tree() -> None:
     """And no row of the mask is empty, the padding of small trees included."""
-    padded = 0
+    padded = cut = 0
     for trees, pasts, first_row in groups(random.Random(2)):
         placed = place(trees, pasts, first_row)
         check_placement(placed, trees, pasts, first_row)
-        padded += placed.padded is not None
-    assert padded > 100
+        padded += any(block.padded is not None for block in placed.blocks)
+        cut += len(placed.blocks) > 1
+    assert padded > 100 and cut > 20
+
+
+def test_rows_of_unequal_length_attend_apart() -> None:
+    """By hand: a row of 1,000 among rows of 100 would make each of them look at 1,000."""
+    assert share_out([100] * 8, [4] * 8) == [slice(0, 8)]
+    assert share_out([100, 100, 1000, 100], [4] * 4) == [slice(0, 2), slice(2, 3), slice(3, 4)]
+    assert share_out([1000, 100, 100], [1] * 3) == [slice(0, 1), slice(1, 3)]
+    assert share_out([30, 90], [1, 1]) == [slice(0, 2)]  # what is saved is less than a block costs
+
+
+def test_the_cut_is_the_cheapest_of_all() -> None:
+    """Against every way to cut up to 7 rows."""
+    source = random.Random(4)
+    for _ in range(60):
+        rows = source.randint(2, 7)
+        pasts = [source.choice((20, 100, 400, 2000)) for _ in range(rows)]
+        counts = [source.choice((1, 4, 16)) for _ in range(rows)]
+
+        def work(
+            parts: Sequence[slice], pasts: list[int] = pasts, nodes: list[int] = counts
+        ) -> int:
+            spent = APART * (len(parts) - 1)
+            for part in parts:
+                spent += len(pasts[part]) * max(pasts[part]) * (max(nodes[part]) + 2)
+            return spent
+
+        cuts = chain.from_iterable(combinations(range(1, rows), n) for n in range(rows))
+        ways = [[slice(*pair) for pair in pairwise((0, *cut, rows))] for cut in cuts]
+        assert work(share_out(pasts, counts)) == min(map(work, ways))
 
 
 def test_after_pruning_the_mask_is_that_of_the_survivors() -> None:
