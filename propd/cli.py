@@ -204,6 +204,7 @@ def _sizes_parser(parser: argparse.ArgumentParser) -> None:
         default="propd",
         help="the dynamic method (default: %(default)s)",
     )
+    parser.add_argument("--sizes", metavar="0,N,M", help="fixed sizes to compare with, 0 first")
     parser.add_argument("--batch-sizes", default="1,2,4,8,16", metavar="N,M")
     _prompt_options(parser, limit=20)
     parser.add_argument(

@@ -111,14 +111,21 @@ def sizes(options: argparse.Namespace) -> int:
     if options.rounds < 1:
         raise InvalidRequest(f"The rounds are {options.rounds}; there must be at least 1.")
     prompts = read_prompts(options.prompts, options.limit)
-    from propd.benchmark.sizes import UselessHeads, compare_sizes, sizes_json, sizes_table
+    from propd.benchmark.sizes import FIXED, UselessHeads, compare_sizes, sizes_json, sizes_table
+
+    fixed = whole_numbers(options.sizes) if options.sizes else FIXED
+    if fixed[0] != 0 or min(fixed) < 0:
+        raise InvalidRequest(
+            f"The sizes are {options.sizes}; they must begin with 0, plain decoding, "
+            "and none may be negative."
+        )
 
     engine = load_engine(options)
     if options.useless_heads and engine.heads is not None:
         engine = engine.with_heads(UselessHeads(engine.heads, engine.backbone.vocabulary_size))
     results = []
     for rows in batches:
-        results += compare_sizes(engine, prompts, rows, config, options.rounds, report)
+        results += compare_sizes(engine, prompts, rows, config, options.rounds, report, fixed)
     if options.json:
         print(json.dumps(sizes_json(engine, config, options.rounds, results)))
     else:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import median
 
 from torch import Tensor
 
@@ -50,7 +51,8 @@ NOTHING = Guesses((), ())
 
 @dataclass(frozen=True)
 class SizeResult:
-    """What one way to choose the size wrote at one batch size; prefills left out."""
+    """What one way to choose the size wrote at one batch size, as long as all rows ran; prefills
+    left out."""
 
     rows: int
     size: int | None
@@ -61,6 +63,8 @@ class SizeResult:
     """Nodes, all rows and steps together."""
     steps: int
     """Steps, counted once for each row in them."""
+    speeds: tuple[float, ...] = ()
+    """Tokens a second in each round."""
 
     @property
     def tokens_per_second(self) -> float:
@@ -75,6 +79,7 @@ def compare_sizes(
     config: DecodingConfig,
     rounds: int,
     report: Callable[[str], None],
+    fixed_sizes: Sequence[int] = FIXED,
 ) -> list[SizeResult]:
     """Fixed sizes and the dynamic one on the same groups of prompts, interleaved.
 
@@ -85,38 +90,75 @@ def compare_sizes(
     config, shape = settled(config), engine.heads.shape if engine.heads else None
     check_heads(config, shape)
     method = method_settings(config.method)
-    most = grow(shape.acceptance_table if shape else (), max(FIXED))
+    most = grow(shape.acceptance_table if shape else (), max(fixed_sizes))
     engine.warm_up(rows)
-    sizes = [*(n for n in FIXED if rows * (n + 1) <= 256), None]
-    told: dict[int | None, list[StepEvent]] = {size: [] for size in sizes}
+
+    def fixed(size: int) -> FixedPlanner:
+        return FixedPlanner(prefix(most, size), method.pruning)
+
+    sizes = [*(n for n in fixed_sizes if rows * (n + 1) <= 256), None]
+    told: dict[int | None, list[list[StepEvent]]] = {size: [] for size in sizes}
     rounds = max(rounds, len(prompts) // rows)
     for turn in range(rounds + 1):
         # groups are shifted and the order turned, so that no size always meets the same neighbours
         group = [prompts[(turn * rows + place) % len(prompts)] for place in range(rows)]
-        for size in sizes if turn % 2 else sizes[::-1]:
-            fixed = None if size is None else FixedPlanner(prefix(most, size), method.pruning)
-            events = engine.stream_batch(group, config, planner=fixed)
-            decoded = [event for event in events if event.kind == "decode"]
-            told[size] += decoded if turn else []
+        streams = {
+            size: engine.stream_batch(group, config, planner=None if size is None else fixed(size))
+            for size in (sizes if turn % 2 else sizes[::-1])
+        }
+        for size, events in step_by_step(streams).items():
+            # a batch that has lost rows is another, smaller batch
+            whole = [event for event in events if event.rows == rows]
+            told[size] += [whole] if turn else []
         report(f"batch {rows}: round {turn}/{rounds}")
-    return [_sum_up(rows, size, events) for size, events in told.items()]
+    return [_sum_up(rows, size, groups) for size, groups in told.items()]
 
 
-def _sum_up(rows: int, size: int | None, events: Iterable[StepEvent]) -> SizeResult:
-    events = list(events)
+def step_by_step(
+    streams: Mapping[int | None, Iterator[StepEvent]],
+) -> dict[int | None, list[StepEvent]]:
+    """Run streams side by side, an event of each in turn, and keep what they decoded.
+
+    So all of them meet the machine in the same state: its speed may change by a third in seconds.
+    """
+    left, told = dict(streams), {size: list[StepEvent]() for size in streams}
+    while left:
+        for size, stream in list(left.items()):
+            event = next(stream, None)
+            if event is None:
+                del left[size]
+            elif event.kind == "decode":
+                told[size].append(event)
+    return told
+
+
+def _sum_up(rows: int, size: int | None, groups: Sequence[Sequence[StepEvent]]) -> SizeResult:
+    events = [event for group in groups for event in group]
     return SizeResult(
         rows=rows,
         size=size,
-        tokens=sum(len(event.token_ids) for event in events),
-        # each row of a step carries the time of the whole step
-        milliseconds=sum(event.milliseconds.total / event.rows for event in events),
+        tokens=_tokens(events),
+        milliseconds=_milliseconds(events),
         drafted=sum(event.drafted for event in events),
         steps=len(events),
+        speeds=tuple(1000 * _tokens(group) / _milliseconds(group) for group in groups if group),
     )
 
 
+def _tokens(events: Iterable[StepEvent]) -> int:
+    return sum(len(event.token_ids) for event in events)
+
+
+def _milliseconds(events: Iterable[StepEvent]) -> float:
+    """Each row of a step carries the time of the whole step."""
+    return sum(event.milliseconds.total / event.rows for event in events)
+
+
 def sizes_table(results: Sequence[SizeResult]) -> str:
-    """A Markdown table with a line for each batch size; speeds are ratios to the best fixed one."""
+    """A Markdown table with a line for each batch size; speeds are ratios to the best fixed one.
+
+    A ratio is the median over the rounds: the speed of a machine drifts, and within a round less.
+    """
     lines = [
         "| batch | best fixed nodes a row | dynamic / best fixed | dynamic nodes a row | "
         "plain / best fixed | dynamic / plain |",
@@ -124,14 +166,18 @@ def sizes_table(results: Sequence[SizeResult]) -> str:
     ]
     for rows in sorted({r.rows for r in results}):
         *fixed, dynamic = [r for r in results if r.rows == rows]
-        best = max(fixed, key=lambda r: r.tokens_per_second)
-        speeds = [r.tokens_per_second for r in (dynamic, best, fixed[0])]
+        best = min(fixed, key=lambda r: _ratio(dynamic, r))
         lines.append(
-            f"| {rows} | {best.size} | {speeds[0] / speeds[1]:.3f} | "
-            f"{dynamic.drafted / max(dynamic.steps, 1):.1f} | {speeds[2] / speeds[1]:.3f} | "
-            f"{speeds[0] / speeds[2]:.3f} |"
+            f"| {rows} | {best.size} | {_ratio(dynamic, best):.3f} | "
+            f"{dynamic.drafted / max(dynamic.steps, 1):.1f} | {_ratio(fixed[0], best):.3f} | "
+            f"{_ratio(dynamic, fixed[0]):.3f} |"
         )
     return "\n".join(lines)
+
+
+def _ratio(one: SizeResult, other: SizeResult) -> float:
+    """Of their speeds, the median over the rounds."""
+    return median(a / b for a, b in zip(one.speeds, other.speeds, strict=True))
 
 
 def sizes_json(
