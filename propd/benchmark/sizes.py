@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import median
 
 from torch import Tensor
 
@@ -155,10 +154,7 @@ def _milliseconds(events: Iterable[StepEvent]) -> float:
 
 
 def sizes_table(results: Sequence[SizeResult]) -> str:
-    """A Markdown table with a line for each batch size; speeds are ratios to the best fixed one.
-
-    A ratio is the median over the rounds: the speed of a machine drifts, and within a round less.
-    """
+    """A Markdown table with a line for each batch size; speeds are ratios to the best fixed one."""
     lines = [
         "| batch | best fixed nodes a row | dynamic / best fixed | dynamic nodes a row | "
         "plain / best fixed | dynamic / plain |",
@@ -166,7 +162,7 @@ def sizes_table(results: Sequence[SizeResult]) -> str:
     ]
     for rows in sorted({r.rows for r in results}):
         *fixed, dynamic = [r for r in results if r.rows == rows]
-        best = min(fixed, key=lambda r: _ratio(dynamic, r))
+        best = max(fixed, key=lambda r: r.tokens_per_second)
         lines.append(
             f"| {rows} | {best.size} | {_ratio(dynamic, best):.3f} | "
             f"{dynamic.drafted / max(dynamic.steps, 1):.1f} | {_ratio(fixed[0], best):.3f} | "
@@ -176,8 +172,7 @@ def sizes_table(results: Sequence[SizeResult]) -> str:
 
 
 def _ratio(one: SizeResult, other: SizeResult) -> float:
-    """Of their speeds, the median over the rounds."""
-    return median(a / b for a, b in zip(one.speeds, other.speeds, strict=True))
+    return one.tokens_per_second / other.tokens_per_second
 
 
 def sizes_json(

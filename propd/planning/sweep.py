@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -110,8 +111,7 @@ CURVES = "draft", "early", "prune", "late"
 def join_tables(one: CostTable, other: CostTable) -> CostTable:
     """Points of both; where both have one, the other's."""
     points: dict[str, Any] = {
-        name: tuple(sorted({**dict(getattr(one, name)), **dict(getattr(other, name))}.items()))
-        for name in CURVES
+        name: lowest({**dict(getattr(one, name)), **dict(getattr(other, name))}) for name in CURVES
     }
     return replace(other, **points)
 
@@ -123,7 +123,7 @@ def least_of(one: CostTable, other: CostTable) -> CostTable:
         both: dict[int, float] = {}
         for count, ms in (*getattr(one, name), *getattr(other, name)):
             both[count] = min(ms, both.get(count, ms))
-        least[name] = tuple(sorted(both.items()))
+        least[name] = lowest(both)
     for name in ("past_row_ms", "past_token_ms"):
         least[name] = min(getattr(one, name), getattr(other, name))
     return replace(one, **least)
@@ -145,7 +145,17 @@ def _least(
         if counts(feedback.work):
             at, spent = count(feedback.work), milliseconds(feedback)
             least[at] = min(spent, least.get(at, spent))
-    return tuple(sorted(least.items()))
+    return lowest(least)
+
+
+def lowest(points: Mapping[int, float]) -> Points:
+    """Ascending by count, and no point above a later one: more work does not take less time, so
+    what makes it look so is other work on the machine."""
+    found, least = list[tuple[int, float]](), math.inf
+    for count in sorted(points, reverse=True):
+        least = min(least, points[count])
+        found.append((count, least))
+    return tuple(found[::-1])
 
 
 def _measure_past(
