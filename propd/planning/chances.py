@@ -13,7 +13,7 @@ from itertools import accumulate
 
 RATE = 0.02
 """Weight of the newest observation in the long run: a memory of about 50 steps."""
-PRIOR_WEIGHT = 20
+PRIOR_WEIGHT = 10
 """Observations that the prior counts for: at first the live text counts for more than `RATE`."""
 
 

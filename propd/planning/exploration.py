@@ -12,7 +12,7 @@ from typing import Protocol
 
 from propd.planning.cost import Work
 
-SHARE = 0.01
+SHARE = 0.005
 """Of the time of a run that may be lost to exploring."""
 STALE = 40
 """Steps after which a size counts as not tried for long."""

@@ -20,8 +20,8 @@ from propd.tree.topology import limit_depth
 SIZES = (0, 1, 2, 3, 4, 5, 7, 9, 11, 13, 15, 19, 23, 27, 31, 39, 47, 55, 63)
 """Candidate nodes a row: close where one more node matters, wide where it does not; with the root
 many are multiples of 4, because products take 4 rows or 16 at a time."""
-GATE_STEPS = 3
-"""Steps for which it holds whether the heads shall run; contextual values only."""
+GATE_STEPS = {True: 3, False: 7}
+"""Steps for which it holds that the heads shall run, or not; contextual values only."""
 LEAST = 0.01
 """Value of the least probable node that is considered, before the costs are known."""
 
@@ -178,8 +178,9 @@ class DynamicPlanner:
         self._decided = self._decide(outlook, trees, self.explorer)
         self._least = self._worth_adding()
         lasts = self.values == "contextual" and self._decided[1].reason == "best"
-        self._gate_asked, self._gate_open_for = asked, GATE_STEPS if lasts else 0
-        return self._decided[1].chosen > 0
+        runs = self._decided[1].chosen > 0
+        self._gate_asked, self._gate_open_for = asked, GATE_STEPS[runs] if lasts else 0
+        return runs
 
     def plan(
         self, outlook: Outlook, drafts: Sequence[Drafts]

@@ -5,7 +5,7 @@ import pytest
 from propd.core import CostTable, Milliseconds
 from propd.planning.cost import CurveCost, FrozenCost, LineCost, Work
 from propd.planning.curve import Curve, monotone
-from propd.planning.sweep import least_of
+from propd.planning.sweep import join_tables, least_of, lowest
 
 TABLE = CostTable(
     draft=((1, 2.0),),
@@ -128,7 +128,21 @@ def test_a_table_of_zeros_gives_some_time() -> None:
 def test_of_several_sweeps_the_least_counts() -> None:
     """Other work on the machine only ever adds, so the smaller time is nearer to the truth."""
     one = CostTable(((1, 3.0),), ((1, 10.0), (2, 12.0)), ((2, 1.0),), ((1, 50.0),), 0.2, 0.1)
-    other = CostTable(((1, 2.0),), ((1, 11.0), (4, 9.0)), (), ((1, 40.0),), 0.1, 0.3)
+    other = CostTable(((1, 2.0),), ((1, 11.0), (4, 13.0)), (), ((1, 40.0),), 0.1, 0.3)
     assert least_of(one, other) == CostTable(
-        ((1, 2.0),), ((1, 10.0), (2, 12.0), (4, 9.0)), ((2, 1.0),), ((1, 40.0),), 0.1, 0.1
+        ((1, 2.0),), ((1, 10.0), (2, 12.0), (4, 13.0)), ((2, 1.0),), ((1, 40.0),), 0.1, 0.1
     )
+
+
+def test_more_work_takes_no_less_time() -> None:
+    """A point above a later one met other work on the machine: it is brought down, alone."""
+    assert lowest({1: 31.0, 3: 54.0, 4: 35.0, 8: 43.0}) == (
+        (1, 31.0),
+        (3, 35.0),
+        (4, 35.0),
+        (8, 43.0),
+    )
+    one = CostTable(((1, 3.0),), ((1, 10.0), (2, 12.0)), (), ((1, 50.0),))
+    other = CostTable(((8, 2.0),), ((4, 9.0),), (), ((8, 60.0),))
+    joined = join_tables(one, other)
+    assert joined.draft == ((1, 2.0), (8, 2.0)) and joined.early == ((1, 9.0), (2, 9.0), (4, 9.0))

@@ -58,7 +58,7 @@ def test_modest_heads_never_become_certain() -> None:
 
 def test_a_ratio_is_what_came_true_of_what_was_claimed() -> None:
     trust = RunningRatio()
-    trust.observe(1.0, 22.0)  # the first of 21 observations, 20 of them the prior's
+    trust.observe(1.0, 12.0)  # the first of 11 observations, 10 of them the prior's
     assert trust.value == pytest.approx(1 / 2)
     for _ in range(400):
         trust.observe(1.0, 2.0)
