@@ -46,6 +46,9 @@ def build_parser() -> argparse.ArgumentParser:
         actions.add_parser("quality", help="what narrower numbers cost, against float32")
     )
     _sizes_parser(actions.add_parser("sizes", help="compare fixed tree sizes with the dynamic one"))
+    _pruning_parser(
+        actions.add_parser("pruning", help="what early pruning is worth, by prune layer and k")
+    )
     _costs_parser(actions.add_parser("costs", help="record what a step costs on this machine"))
     _lossless_parser(
         actions.add_parser("verify-lossless", help="compare every text with plain decoding")
@@ -217,6 +220,18 @@ def _sizes_parser(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     _model_options(parser)
     parser.set_defaults(run=measure_commands.sizes)
+
+
+def _pruning_parser(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--layers", metavar="L,M", help="prune layers (default: all that the heads have)")
+    add("--tops", default="5,10,20,50,100", metavar="K,L", help="values of k (%(default)s)")
+    add("--rows", type=int, default=1, metavar="B", help="decoded together (%(default)s)")
+    add("--tree-size", type=int, metavar="N", help="nodes of every tree (default: chosen)")
+    _prompt_options(parser, limit=20)
+    add("--json", action="store_true", help="print one JSON object")
+    _model_options(parser)
+    parser.set_defaults(run=measure_commands.pruning)
 
 
 def _costs_parser(parser: argparse.ArgumentParser) -> None:

@@ -99,6 +99,34 @@ def quality(options: argparse.Namespace) -> int:
     return 0
 
 
+def pruning(options: argparse.Namespace) -> int:
+    """Early pruning by prune layer and k, beside no pruning."""
+    from propd.benchmark.prompts import read_prompts
+    from propd.core import DecodingConfig
+    from propd.requests import check_config, check_rows
+
+    config = DecodingConfig(
+        method="propd", max_new_tokens=options.max_new_tokens, tree_size=options.tree_size
+    )
+    layers = whole_numbers(options.layers) if options.layers else []
+    tops = whole_numbers(options.tops)
+    check_rows(options.rows)
+    for k in tops:
+        check_config(replace(config, prune_top_k=k))
+    for layer in layers:
+        check_config(replace(config, prune_layer=layer))
+    prompts = read_prompts(options.prompts, options.limit)
+    from propd.benchmark.pruning import compare_pruning, pruning_json, pruning_table
+
+    engine = load_engine(options)
+    found = compare_pruning(engine, prompts, options.rows, config, layers, tops, report)
+    if options.json:
+        print(json.dumps(pruning_json(engine, config, options.rows, found)))
+    else:
+        print(pruning_table(found))
+    return 0
+
+
 def sizes(options: argparse.Namespace) -> int:
     """Fixed tree sizes and the dynamic one side by side."""
     from propd.benchmark.prompts import read_prompts
@@ -110,22 +138,21 @@ def sizes(options: argparse.Namespace) -> int:
         check_rows(rows)
     if options.rounds < 1:
         raise InvalidRequest(f"The rounds are {options.rounds}; there must be at least 1.")
-    prompts = read_prompts(options.prompts, options.limit)
-    from propd.benchmark.sizes import FIXED, UselessHeads, compare_sizes, sizes_json, sizes_table
-
-    fixed = whole_numbers(options.sizes) if options.sizes else FIXED
+    fixed = whole_numbers(options.sizes) if options.sizes else [0]
     if fixed[0] != 0 or min(fixed) < 0:
         raise InvalidRequest(
             f"The sizes are {options.sizes}; they must begin with 0, plain decoding, "
             "and none may be negative."
         )
+    prompts = read_prompts(options.prompts, options.limit)
+    from propd.benchmark.sizes import FIXED, UselessHeads, compare_sizes, sizes_json, sizes_table
 
     engine = load_engine(options)
     if options.useless_heads and engine.heads is not None:
         engine = engine.with_heads(UselessHeads(engine.heads, engine.backbone.vocabulary_size))
-    results = []
+    results, against = [], fixed if options.sizes else FIXED
     for rows in batches:
-        results += compare_sizes(engine, prompts, rows, config, options.rounds, report, fixed)
+        results += compare_sizes(engine, prompts, rows, config, options.rounds, report, against)
     if options.json:
         print(json.dumps(sizes_json(engine, config, options.rounds, results)))
     else:

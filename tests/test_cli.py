@@ -143,6 +143,27 @@ def test_sizes_are_compared(tiny_folder: Path, capsys: pytest.CaptureFixture[str
     assert [line.split()[1] for line in lines[2:]] == ["1", "2"]
 
 
+def test_pruning_is_compared(tiny_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Every prune layer of the heads with every k, on the same texts as no pruning."""
+    arguments = ["pruning", "--tops", "1,40", "--limit", "2", "--max-new-tokens", "6"]
+    arguments += ["--tree-size", "9", "--rows", "2"]
+    arguments += ["--model", str(tiny_folder), "--heads", str(tiny_folder / "heads")]
+    assert main([*arguments, "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    cuts = [result["cut"] for result in answer["results"]]
+    assert cuts == [None, *([layer, k] for layer in (2, 1) for k in (1, 40))]
+    whole, *others = answer["results"]
+    assert whole["pruned"] == 0 < whole["drafted"]
+    assert {result["tokens"] for result in others} == {whole["tokens"]}  # the text is the same
+    tight, loose = others[:2]
+    assert tight["pruned"] > loose["pruned"]
+    assert tight["steps"] >= whole["steps"]
+    assert main(arguments) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("Without pruning: ") and lines[-1].startswith("Fastest here: ")
+    assert [line.split()[1:4:2] for line in lines[4:8]] == [[str(a), str(b)] for a, b in cuts[1:]]
+
+
 MISTAKES = [
     (["generate", ""], "The prompt is empty"),
     (["generate", "abc", "--max-new-tokens", "0"], "The number of new tokens is 0"),
@@ -162,6 +183,9 @@ MISTAKES = [
     (["sizes", "--batch-sizes", "64"], "The batch is 64 rows"),
     (["sizes", "--rounds", "0"], "The rounds are 0"),
     (["sizes", "--prompts", "no.jsonl"], "no.jsonl holds no prompts"),
+    (["sizes", "--sizes", "1,2"], "The sizes are 1,2; they must begin with 0"),
+    (["pruning", "--rows", "0"], "The batch is 0 rows"),
+    (["pruning", "--tops", "0"], "The pruning top-k is 0"),
     (["verify-lossless", "--batch-sizes", "0"], "The batch is 0 rows"),
     (["verify-lossless", "--checkpoint", "."], "No file can be written to"),
     (["trace", "validate", "no.json"], "no.json cannot be read"),

@@ -5,7 +5,7 @@ import { pointed } from "./column.js";
 import { make, mark } from "./dom.js";
 import { CONFIG } from "./figures.js";
 import { batchFigures, gridOf, meanNodes, sweepFigure } from "./batch_figures.js";
-import { append, Inbox, setup, statusLine } from "./inbox.js";
+import { append, Inbox, openRecorded, setup, statusLine } from "./inbox.js";
 import { linkTo, whenShown } from "./places.js";
 import { calm, Transport } from "./transport.js";
 import { say } from "./words.js";
@@ -85,7 +85,7 @@ export class Batches {
     const chip = (label, pressed, onclick) => make("button", {
       type: "button", class: "propd-chip", "aria-pressed": String(Boolean(pressed)), onclick,
     }, label);
-    const chips = this.batches.map((one) => chip(one.label, this.run && this.run.name === one.name, () => this.open(one)));
+    const chips = this.batches.map((one) => chip(one.label, this.run && this.run.name === one.name, () => openRecorded(this, one)));
     const live = this.inbox.run;
     if (live && live.begun) chips.unshift(chip(this.words.your_run, this.run === live, () => this.show(live)));
     this.parts.runs.replaceChildren(...chips);
@@ -101,20 +101,8 @@ export class Batches {
     if (this.run) this.choose(rows);
   }
 
-  async open(one) {
-    try {
-      if (!one.run) {
-        const answer = await fetch(this.base + one.url);
-        one.run = { ...(await answer.json()), name: one.name };
-      }
-    } catch {
-      this.parts.status.textContent = this.words.stages.unreadable;
-      return;
-    }
-    this.show(one.run);
-  }
-
   show(run) {
+    this.wanted = null;
     this.run = run;
     this.chips();
     const sizes = this.sizes();
@@ -272,7 +260,7 @@ export class Batches {
 export function mount(element, props, watch, base) {
   view = new Batches(element.querySelector(".propd-host"), { ...props, base });
   loadPlotly(base + props.plotly).then(() => view.render(true), () => {});
-  if (props.batches.length) view.open(props.batches[0]);
+  if (props.batches.length) openRecorded(view, props.batches[0]);
   watch("value", () => view.inbox.receive(props.value));
   window.addEventListener("propd-batches-asked", () => view.inbox.asked());
   window.addEventListener("propd-batches-ended", () => view.inbox.ended());

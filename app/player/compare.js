@@ -3,7 +3,7 @@ import { visitBatches } from "./batch.js";
 import { Column } from "./column.js";
 import { build, drawLanes, drawTable, headline, notes, speedTold } from "./compare_dom.js";
 import { make } from "./dom.js";
-import { append, Inbox, setup, statusLine } from "./inbox.js";
+import { append, Inbox, openRecorded, setup, statusLine } from "./inbox.js";
 import { linkTo, register, whenShown } from "./places.js";
 import { ALIGNMENTS, changeAfter, extentOf, indexAt, laneOf, startOf, translate } from "./race.js";
 import { calm, Transport } from "./transport.js";
@@ -38,7 +38,7 @@ export class Race {
     const chip = (label, pressed, onclick, title) => make("button", {
       type: "button", class: "propd-chip", "aria-pressed": String(Boolean(pressed)), onclick, title: title || null,
     }, label);
-    const chips = this.comparisons.map((one) => chip(one.label, this.run && this.run.name === one.name, () => this.open(one), one.title));
+    const chips = this.comparisons.map((one) => chip(one.label, this.run && this.run.name === one.name, () => openRecorded(this, one), one.title));
     const live = this.inbox.run;
     if (live && live.begun) chips.unshift(chip(this.words.your_run, this.run === live, () => this.show(live)));
     this.parts.runs.replaceChildren(...chips);
@@ -50,21 +50,7 @@ export class Race {
     const found = this.comparisons.find((one) => one.name === name);
     if (!found) return undefined;
     if (ALIGNMENTS.includes(alignment)) this.alignment = alignment;
-    return this.open(found);
-  }
-
-  async open(one) {
-    this.wanted = one.url;
-    try {
-      if (!one.run) {
-        const answer = await fetch(this.base + one.url);
-        one.run = { ...(await answer.json()), name: one.name };
-      }
-    } catch {
-      this.parts.status.textContent = this.words.stages.unreadable;
-      return;
-    }
-    if (this.wanted === one.url) this.show(one.run);
+    return openRecorded(this, found);
   }
 
   /** Show a comparison; one that is over is played at once, for that is what one came for. */
@@ -228,7 +214,7 @@ export function mount(element, props, watch, base) {
   const { words, labels, comparisons } = props;
   const race = new Race(element.querySelector(".propd-host"), { words, labels, comparisons, base });
   register("compare", (parts) => race.visit(parts));
-  if (comparisons.length && !race.wanted && !race.run) race.open(comparisons[0]);
+  if (comparisons.length && !race.wanted && !race.run) openRecorded(race, comparisons[0]);
   watch("value", () => race.inbox.receive(props.value));
   window.addEventListener("propd-compare-asked", () => race.inbox.asked());
   window.addEventListener("propd-compare-ended", () => race.inbox.ended());

@@ -76,3 +76,18 @@ export function statusLine({ shown, inbox }, words, label = String) {
 export function setup(header, words) {
   return say(header.device === "cpu" ? words.setup_cpu : words.setup, header);
 }
+
+/** Show a recorded run of a place, read once; not if another run was asked for meanwhile. */
+export async function openRecorded(view, one) {
+  view.wanted = one.url;
+  try {
+    if (!one.run) {
+      const answer = await fetch(view.base + one.url);
+      one.run = { ...(await answer.json()), name: one.name };
+    }
+  } catch {
+    if (view.wanted === one.url) view.parts.status.textContent = view.words.stages.unreadable;
+    return;
+  }
+  if (view.wanted === one.url) view.show(one.run);
+}

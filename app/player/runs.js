@@ -53,7 +53,10 @@ export class Runs {
     const news = Object.values(message.events || {}).sort((a, b) => a.index - b.index);
     for (const event of news) if (event.index === run.events.length) run.events.push(event);
     if (message.phase === "failed") this.pending = null;
-    if (run.events.length) keep(run);
+    if (run.events.length) {
+      run.label ||= say(this.words.your_run, { count: ++this.count }); // a refused request is no run
+      keep(run);
+    }
     if (run !== this.pending && this.live.includes(run)) return null;
     if (!run.events.length) return null;
     this.live = [...this.live.slice(1 - KEPT), run];
@@ -64,7 +67,7 @@ export class Runs {
   runOf(message) {
     const known = [...this.live, this.pending].find((run) => run && run.id === message.run);
     if (known) return known;
-    const label = (this.queued && this.queued.label) || say(this.words.your_run, { count: ++this.count });
+    const label = (this.queued && this.queued.label) || "";
     this.pending = { id: message.run, key: `visit-${message.run.slice(0, 8)}`, origin: "visit", header: message.header, events: [], live: true, label };
     return this.pending;
   }

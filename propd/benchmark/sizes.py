@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from torch import Tensor
 
@@ -113,9 +114,11 @@ def compare_sizes(
     return [_sum_up(rows, size, groups) for size, groups in told.items()]
 
 
-def step_by_step(
-    streams: Mapping[int | None, Iterator[StepEvent]],
-) -> dict[int | None, list[StepEvent]]:
+Way = TypeVar("Way", bound=Hashable)
+"""A name for one of the things that are compared."""
+
+
+def step_by_step(streams: Mapping[Way, Iterator[StepEvent]]) -> dict[Way, list[StepEvent]]:
     """Run streams side by side, an event of each in turn, and keep what they decoded.
 
     So all of them meet the machine in the same state: its speed may change by a third in seconds.
@@ -136,19 +139,20 @@ def _sum_up(rows: int, size: int | None, groups: Sequence[Sequence[StepEvent]]) 
     return SizeResult(
         rows=rows,
         size=size,
-        tokens=_tokens(events),
-        milliseconds=_milliseconds(events),
+        tokens=tokens_of(events),
+        milliseconds=milliseconds_of(events),
         drafted=sum(event.drafted for event in events),
         steps=len(events),
-        speeds=tuple(1000 * _tokens(group) / _milliseconds(group) for group in groups if group),
+        speeds=tuple(1000 * tokens_of(group) / milliseconds_of(group) for group in groups if group),
     )
 
 
-def _tokens(events: Iterable[StepEvent]) -> int:
+def tokens_of(events: Iterable[StepEvent]) -> int:
+    """All rows together."""
     return sum(len(event.token_ids) for event in events)
 
 
-def _milliseconds(events: Iterable[StepEvent]) -> float:
+def milliseconds_of(events: Iterable[StepEvent]) -> float:
     """Each row of a step carries the time of the whole step."""
     return sum(event.milliseconds.total / event.rows for event in events)
 

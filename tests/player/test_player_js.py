@@ -312,7 +312,8 @@ def message(run_id: str, state: str, first: int, last: int) -> dict[str, Any]:
 
 
 def test_runs_of_the_visit_are_kept_and_named() -> None:
-    """A stopped run takes no late message, and a gap is never filled with what follows it."""
+    """A stopped run takes no late message, a gap is never filled with what follows it, and a
+    refused request is no run that counts."""
     script = """
       const runs = new Runs([], "", words);
       const told = (run) => [run.label, run.state, run.events.length];
@@ -328,6 +329,8 @@ def test_runs_of_the_visit_are_kept_and_named() -> None:
     told = run(
         script,
         messages=[
+            message("r", "loading", 0, 0),
+            message("r", "failed", 0, 0),
             message("a", "loading", 0, 0),
             message("a", "running", 0, 2),
             message("a", "running", 4, 6),
@@ -340,6 +343,8 @@ def test_runs_of_the_visit_are_kept_and_named() -> None:
     )
     first = ["Your run 1", "done", 6]
     assert told == [
+        [True, []],
+        [False, []],
         [True, []],
         [True, [["Your run 1", "running", 2]]],
         [True, [["Your run 1", "running", 2]]],
