@@ -16,7 +16,7 @@ from torch import Tensor
 
 from propd.core import TokenTree
 
-PAGES = 6
+PAGES = 7
 """Numbers of 8 bytes for each node, in the order of the fields of `Forest`."""
 SMALLEST = 1e-30
 """A chance whose logarithm is finite."""
@@ -38,6 +38,8 @@ class Forest:
     """(R, N) int64: tokens of past of the row, the same along it."""
     numbers: Tensor
     """(R, N) float64: the random number that a draw at this node takes."""
+    shares: Tensor
+    """(R, N) float64: the drafted chance of a node, given its parent; 1 for roots and padding."""
     visible: Tensor
     """(R, N, N) bool: [r, i, j] is true when j is i or an ancestor of i."""
 
@@ -97,7 +99,8 @@ def pack(
     """
     rows, count = shape
     pages = np.zeros((PAGES, rows, count), np.int64)
-    draws = pages[5].view(np.float64)
+    draws, shares = pages[5].view(np.float64), pages[6].view(np.float64)
+    shares[:] = 1.0
     seen = np.broadcast_to(np.eye(count, dtype=bool), (rows, count, count)).copy()
     for row, (tree, ids) in enumerate(zip(trees, tokens, strict=True)):
         size = len(ids)
@@ -106,10 +109,19 @@ def pack(
         pages[2, row, :size] = tree.depths
         pages[3, row, :size] = 1
         pages[4, row] = pasts[row]
+        shares[row, :size] = chances_of(tree.parents, tree.values)
         if numbers[row]:
             draws[row, :size] = np.asarray(numbers[row])[list(tree.depths)]
         seen[row, :size, :size] = visible[row]
     return np.concatenate([pages.reshape(-1).view(np.uint8), seen.reshape(-1).view(np.uint8)])
+
+
+def chances_of(parents: Sequence[int], values: Sequence[float]) -> list[float]:
+    """Of each node given its parent, from the chances of whole paths; 1 for roots (parent -1)."""
+    return [
+        1.0 if parent < 0 else value / max(values[parent], SMALLEST)
+        for parent, value in zip(parents, values, strict=True)
+    ]
 
 
 def unpack(packed: Tensor, shape: tuple[int, int]) -> Forest:
@@ -124,5 +136,6 @@ def unpack(packed: Tensor, shape: tuple[int, int]) -> Forest:
         real=pages[3] > 0,
         pasts=pages[4],
         numbers=pages[5].view(torch.float64),
+        shares=pages[6].view(torch.float64),
         visible=packed[end:].view(torch.bool).view(rows, count, count),
     )

@@ -39,8 +39,10 @@ def top_k(parents: tuple[int, ...], ids: tuple[int, ...], logits: torch.Tensor, 
     return prune(view, TopK(k).keep(view))
 
 
-def view(probabilities: tuple[float | None, ...]) -> EarlyView:
-    return EarlyView(PARENTS, DEPTHS, (1.0,) * 5, (None,) * 5, probabilities)
+def view(
+    probabilities: tuple[float | None, ...], values: tuple[float, ...] = (1.0,) * 5
+) -> EarlyView:
+    return EarlyView(PARENTS, DEPTHS, values, (None,) * 5, probabilities)
 
 
 def test_a_child_outside_its_parents_top_k_goes_with_its_sub_tree() -> None:
@@ -87,17 +89,29 @@ def test_the_threshold_cuts_improbable_children_with_their_sub_trees() -> None:
     assert prune(seen, Threshold(0.1).keep(seen)).alive == (True, True, False, True, False)
 
 
+AGREED = (1.0, 0.5, 0.02, 0.5 * 0.4, 0.02 * 0.9)
+"""Values of nodes that were drafted as the early head of the next tests sees them."""
+
+
 def test_the_budget_keeps_the_paths_that_pay() -> None:
     """At 10 ms + 1 ms a node: 0.5 for a node pays (1.5 / 15 > 1 / 14), 0.02 does not."""
-    seen = view((None, 0.5, 0.02, 0.4, 0.9))
+    seen = view((None, 0.5, 0.02, 0.4, 0.9), AGREED)
     budget = Budget(_late_costs(10.0, 1.0), depths=2)
     assert budget.keep(seen) == [True, True, False, True, False]
 
 
 def test_the_budget_of_a_costly_machine_is_small() -> None:
-    seen = view((None, 0.5, 0.02, 0.4, 0.9))
+    seen = view((None, 0.5, 0.02, 0.4, 0.9), AGREED)
     kept = [sum(Budget(_late_costs(10.0, ms), 2).keep(seen)) for ms in (0.0, 3.0, 30.0)]
     assert kept == [5, 2, 1]
+
+
+def test_the_budget_hears_the_drafts_too() -> None:
+    """Node 1 was drafted with .8 and the early head gives it .01: .3 x .01 + .7 x .8 = .563 pays
+    where .02 of both does not (node 2), nor what is likely behind it (node 4)."""
+    seen = view((None, 0.01, 0.02, 0.01, 0.9), (1.0, 0.8, 0.02, 0.8 * 0.02, 0.02 * 0.9))
+    budget = Budget(_late_costs(10.0, 1.0), depths=2)
+    assert budget.keep(seen) == [True, True, False, False, False]
 
 
 def _late_costs(base: float, slope: float) -> LineCost:
