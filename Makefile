@@ -6,6 +6,7 @@ TORCH_INDEX ?=
 ARGS ?=
 
 BIN := $(VENV)/bin
+IN_CHROMIUM := $(addprefix tests/browser/test_,player.py compare.py learn.py lab.py)
 RUNTIME := $(VENV)/.runtime-installed
 DEV := $(VENV)/.dev-installed
 PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check
@@ -47,12 +48,12 @@ static: $(RUNTIME) ## build the studio as plain files without a server, into bui
 	@echo "Building the static site"
 	@$(BIN)/python -m app.site $(ARGS)
 
-# Of the places only Watch is driven in Chromium here: all of them take twice the time of the rest.
-test: lint ## lint, then the tests; of those that need Chromium, the ones of Watch
+# Of the places four are driven in Chromium here: all of it would take a quarter of an hour.
+test: lint ## lint, then the tests; of those that need Chromium, Watch, Compare, Learn and Lab
 	@echo "Running the tests, two at a time on one thread each, then those that are to have all threads"
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal \
 	  --ignore tests/browser --ignore tests/test_default_model.py $(ARGS)
-	@$(BIN)/python -m pytest tests/test_default_model.py tests/browser/test_player.py $(ARGS)
+	@$(BIN)/python -m pytest tests/test_default_model.py $(IN_CHROMIUM) $(ARGS)
 
 test-browser: $(DEV) ## all tests that need Chromium, then what the page promises, measured
 	@echo "Driving the app in Chromium"

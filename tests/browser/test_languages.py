@@ -16,7 +16,7 @@ from app.site import build
 from propd.core import DecodingConfig
 from propd.trace import Header, Trace, save
 from tests.browser.engines import SlowEngine
-from tests.browser.pages import MARKS, served, settled, until, watched
+from tests.browser.pages import MARKS, served, settled, watched
 
 pytestmark = MARKS
 PLACES = ["watch", "compare", "learn", "lab", "runs", "runs/bench"]
@@ -180,5 +180,6 @@ def test_replays_and_the_static_site_speak_it_too(
             said = page.evaluate(READ)
             assert [piece for piece in english() if piece in said] == [], place
         page.get_by_label("语言").select_option(FIRST)
-        until(page, "document.querySelector('#tab-learn-button').textContent === 'Learn'")
+        # the page loads anew, so nothing may be evaluated in the one that goes
+        page.locator("#tab-learn-button", has_text=re.compile("^Learn$")).wait_for()
         assert page.url.endswith("?lang=en#runs") or "lang=en" in page.url
