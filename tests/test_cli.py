@@ -151,7 +151,7 @@ def test_pruning_is_compared(tiny_folder: Path, capsys: pytest.CaptureFixture[st
     assert main([*arguments, "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)
     cuts = [result["cut"] for result in answer["results"]]
-    assert cuts == [None, *([layer, k] for layer in (2, 1) for k in (1, 40))]
+    assert cuts == [None, *([layer, k] for layer in (2, 1) for k in (1, 40, None))]
     whole, *others = answer["results"]
     assert whole["pruned"] == 0 < whole["drafted"]
     assert {result["tokens"] for result in others} == {whole["tokens"]}  # the text is the same
@@ -161,7 +161,8 @@ def test_pruning_is_compared(tiny_folder: Path, capsys: pytest.CaptureFixture[st
     assert main(arguments) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("Without pruning: ") and lines[-1].startswith("Fastest here: ")
-    assert [line.split()[1:4:2] for line in lines[4:8]] == [[str(a), str(b)] for a, b in cuts[1:]]
+    told = [[str(layer), str(k or "budget")] for layer, k in cuts[1:]]
+    assert [line.split()[1:4:2] for line in lines[4:10]] == told
 
 
 MISTAKES = [

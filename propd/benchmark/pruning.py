@@ -14,8 +14,8 @@ from propd.recording import asked
 
 TOPS = (5, 10, 20, 50, 100)
 """Values of k."""
-Cut = tuple[int, int]
-"""(prune layer, k)."""
+Cut = tuple[int, int | None]
+"""(prune layer, k of the rule ``topk``); None: the rule ``budget``."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def compare_pruning(
     tops: Sequence[int],
     report: Callable[[str], None],
 ) -> list[PruningResult]:
-    """Every early layer with every k, and no pruning, side by side on the same prompts.
+    """Every early layer with every k and with ``budget``, and no pruning, side by side.
 
     config: a pruning method, whose tree size holds for all. layers: of the heads; () for all they
     have.
@@ -65,9 +65,15 @@ def compare_pruning(
         raise InvalidRequest("Early pruning needs heads and this model has none; give --heads.")
     config, found = settled(config), engine.heads.shape.prune_layers
     ways: dict[Cut | None, DecodingConfig] = {
-        (layer, k): replace(config, prune_layer=layer, prune_top_k=k, prune_when="always")
+        (layer, k): replace(
+            config,
+            prune_layer=layer,
+            prune_top_k=k,
+            prune_rule="budget" if k is None else "topk",
+            prune_when="always",
+        )
         for layer in layers or found
-        for k in tops
+        for k in (*tops, None)
     }
     ways = {None: replace(config, method="propd-unpruned"), **ways}
     told: dict[Cut | None, list[StepEvent]] = {cut: [] for cut in ways}
@@ -105,12 +111,12 @@ def pruning_table(results: Sequence[PruningResult]) -> str:
     for result in results[1:]:
         layer, k = result.cut or (0, 0)
         lines.append(
-            f"| {layer} | {k} | {result.pruned_share:.0%} | "
+            f"| {layer} | {k or 'budget'} | {result.pruned_share:.0%} | "
             f"{result.tokens_per_pass / whole.tokens_per_pass:.1%} | "
             f"{result.speed / whole.speed:.2f} |"
         )
     best = max(results, key=lambda result: result.speed)
-    where = "no pruning" if best.cut is None else f"layer {best.cut[0]} and k {best.cut[1]}"
+    where = "no pruning" if best.cut is None else f"layer {best.cut[0]}, {best.cut[1] or 'budget'}"
     return "\n".join([*lines, "", f"Fastest here: {where}."])
 
 
