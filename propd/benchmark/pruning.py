@@ -12,8 +12,6 @@ from propd.errors import InvalidRequest
 from propd.methods import settled
 from propd.recording import asked
 
-TOPS = (5, 10, 20, 50, 100)
-"""Values of k."""
 Cut = tuple[int, int | None]
 """(prune layer, k of the rule ``topk``); None: the rule ``budget``."""
 

@@ -40,7 +40,7 @@ class EarlyView:
     probabilities: tuple[float | None, ...]
     """The early head's probability, given the parent; None for roots."""
     past: int = 0
-    """Tokens in the cache of the longest row."""
+    """Tokens in the cache, the mean of the rows."""
 
 
 @dataclass(frozen=True)
