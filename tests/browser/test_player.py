@@ -60,6 +60,17 @@ def generate(page: Any, prompt: str) -> None:
     page.get_by_role("button", name="Generate").click()
 
 
+def open_settings(page: Any) -> Any:
+    """Unfold the further settings; a click while Gradio still wires the page up goes nowhere."""
+    folded = page.locator("#more-settings")
+    for _ in range(20):
+        page.get_by_role("button", name="More settings").click()
+        page.wait_for_timeout(1000)
+        if folded.get_by_label("Tree size").first.is_visible():
+            return folded
+    raise AssertionError("The further settings did not open after 20 clicks.")
+
+
 def wait_for_status(page: Any, words: str) -> None:
     page.locator(".propd-status", has_text=re.compile(words)).wait_for()
 
@@ -321,9 +332,9 @@ def test_a_tree_is_there_before_plotly(browser: Any, address: str) -> None:
 
 
 def test_settings_of_the_sidebar_reach_the_engine(page: Any) -> None:
-    page.get_by_role("button", name="More settings").click()
-    page.get_by_label("Tree size").first.fill("5")
-    page.get_by_label("Temperature").first.fill("0.8")
+    size = open_settings(page).get_by_label("Tree size").first
+    size.fill("5")
+    page.locator("#more-settings").get_by_label("Temperature").first.fill("0.8")
     generate(page, "abc")
     wait_for_status(page, "finished")
     config = page.evaluate("propdPlayer.run.header.config")
