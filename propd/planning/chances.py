@@ -13,26 +13,56 @@ from itertools import accumulate
 
 RATE = 0.02
 """Weight of the newest observation in the long run: a memory of about 50 steps."""
+DOUBT = 0.05
+"""Least belief that the heads know nothing, or something, of this text."""
+LUCK = 0.02
+"""Chance that a list of guesses holds the true token though the heads know nothing."""
 PRIOR_WEIGHT = 10
 """Observations that the prior counts for: at first the live text counts for more than `RATE`."""
 
 
 class AcceptanceEstimator:
-    """Run-time chance of every rank of every head; owned by one decoding session."""
+    """Run-time chance of every rank of every head; owned by one decoding session.
+
+    The prior is a mixture (ours): the heads are as they were in training, or, with the chance
+    `DOUBT`, they know nothing of this model or text. Each list of first guesses shifts the belief
+    by Bayes' rule: a few misses in a row are enough to shut heads that never hit, where the means
+    alone would need dozens; two hits bring the belief back.
+    """
 
     def __init__(self, prior: Sequence[Sequence[float]], rate: float = RATE) -> None:
-        self.table = [list(row) for row in prior]
-        """table[d][k]: the chance that rank k of the head for depth d + 1 is right."""
+        self._means = [list(row) for row in prior]
         self.rate = rate
-        self._seen = [0] * len(self.table)
+        self._seen = [0] * len(self._means)
+        self._belief = 1 - DOUBT
+
+    @property
+    def table(self) -> list[list[float]]:
+        """table[d][k]: the chance that rank k of the head for depth d + 1 is right."""
+        belief = self.belief
+        return [[belief * chance for chance in row] for row in self._means]
+
+    @property
+    def belief(self) -> float:
+        """That the heads know something, against the belief at first: what a guess is worth."""
+        return min(1.0, self._belief / (1 - DOUBT))
 
     def observe(self, depth: int, rank: int | None) -> None:
         """The true token at this depth (1 is the first) had this rank; None: not in the list."""
-        row = self.table[depth - 1]
+        row = self._means[depth - 1]
+        if depth == 1:
+            self._weigh(sum(row), rank is not None)
         self._seen[depth - 1] += 1
         rate = _rate(self.rate, self._seen[depth - 1])
         for k in range(len(row)):
             row[k] += rate * ((k == rank) - row[k])
+
+    def _weigh(self, listed: float, hit: bool) -> None:
+        """Bayes' rule. listed: the chance of a hit, if the heads know something."""
+        knowing = self._belief * (listed if hit else 1 - listed)
+        guessing = (1 - self._belief) * (LUCK if hit else 1 - LUCK)
+        belief = knowing / (knowing + guessing) if knowing + guessing > 0 else 1.0
+        self._belief = min(max(belief, DOUBT), 1 - DOUBT)
 
 
 class RunningRatio:

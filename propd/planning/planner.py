@@ -256,7 +256,7 @@ class DynamicPlanner:
         prices = [(later - time) / (larger - size) for larger, later in points[at + 1 :]]
         if self.size is not None or not prices:
             return 0.0 if self.size else LEAST
-        return min(0.2, 0.5 * options.speed(at) * min(prices) / self.trust.value)
+        return min(0.2, 0.5 * options.speed(at) * min(prices) / self._worth_of_a_value())
 
     def _weigh(self, offers: Sequence[Offer], outlook: Outlook, drafted: bool | None) -> Options:
         """The candidate sizes, with or without pruning, whichever has the faster best size."""
@@ -274,7 +274,7 @@ class DynamicPlanner:
             candidates = {min(self.size * rows, len(offers))}
         sizes = sorted(n for n in candidates if n <= len(offers))
         whole = self.survival.of_truths() if pruned else [1.0] * (DEEPEST + 1)
-        trust = self.trust.value if self.values == "contextual" else 1.0
+        trust = self._worth_of_a_value()
         gains = (trust * offer.value * whole[offer.depth] for offer in offers)
         lengths = list(accumulate(gains, initial=float(rows)))
         alive = (self.survival.of_node(offer.depth, offer.rank) for offer in offers)
@@ -296,6 +296,12 @@ class DynamicPlanner:
             tuple(self.cost.estimate(work) for work in works),
             pruned,
         )
+
+    def _worth_of_a_value(self) -> float:
+        """Nodes accepted for each unit of node value; values by rank are running chances already."""
+        if self.values == "rank":
+            return 1.0
+        return self.trust.value * self.estimator.belief
 
     def _tell(self, options: Options, at: int, explored: bool, outlook: Outlook) -> SizeDecision:
         line = self.cost.inner if isinstance(self.cost, FrozenCost) else self.cost

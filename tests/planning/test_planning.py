@@ -20,8 +20,9 @@ def test_the_estimator_moves_towards_what_it_sees() -> None:
     estimator = AcceptanceEstimator([[0.5, 0.1]], rate=0.5)
     estimator.observe(1, 1)
     assert estimator.table == [[0.25, 0.55]]
-    estimator.observe(1, None)
-    assert estimator.table == [[0.125, 0.275]]
+    estimator.observe(1, None)  # belief .95 * .2 / (.95 * .2 + .05 * .98), of .95 at first
+    belief = (0.95 * 0.2) / (0.95 * 0.2 + 0.05 * 0.98) / 0.95
+    assert estimator.table == [pytest.approx([belief * 0.125, belief * 0.275])]
 
 
 def test_the_prior_gives_way_to_the_text() -> None:
@@ -30,6 +31,38 @@ def test_the_prior_gives_way_to_the_text() -> None:
     for _ in range(20):
         estimator.observe(1, None)
     assert estimator.table[0][0] < 0.6 * 0.52
+
+
+def test_heads_that_never_hit_are_soon_not_believed() -> None:
+    """The means alone would need dozens of misses; a list that holds .75 needs five."""
+    estimator = AcceptanceEstimator([[0.5, 0.25]])
+    beliefs = [estimator.belief]
+    for _ in range(5):
+        estimator.observe(1, None)
+        beliefs.append(estimator.belief)
+    assert beliefs == sorted(beliefs, reverse=True)
+    assert beliefs[0] == 1 and beliefs[-1] < 0.15
+
+
+def test_two_hits_bring_the_belief_back() -> None:
+    """Fifty misses, then the text changes: a head that knows nothing hits one time in fifty."""
+    estimator = AcceptanceEstimator([[0.5, 0.25], [0.3, 0.1]])
+    for _ in range(50):
+        estimator.observe(1, None)
+    estimator.observe(2, 0)  # deeper guesses say nothing of it
+    low = estimator.belief
+    estimator.observe(1, 1)
+    estimator.observe(1, 0)
+    assert low < 0.06 and estimator.belief > 0.75
+
+
+def test_heads_that_hit_one_time_in_three_stay_believed() -> None:
+    """Hard text is not useless heads."""
+    estimator = AcceptanceEstimator([[0.5, 0.25]])
+    for step in range(60):
+        estimator.observe(1, 0 if step % 3 == 2 else None)
+        assert estimator.belief > 0.4
+    assert estimator.belief == 1
 
 
 def test_the_estimator_does_not_touch_its_prior() -> None:
