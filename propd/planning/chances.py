@@ -27,7 +27,7 @@ class AcceptanceEstimator:
     The prior is a mixture (ours): the heads are as they were in training, or, with the chance
     `DOUBT`, they know nothing of this model or text. Each list of first guesses shifts the belief
     by Bayes' rule: a few misses in a row are enough to shut heads that never hit, where the means
-    alone would need dozens; two hits bring the belief back.
+    alone would need dozens; a few hits bring the belief back.
     """
 
     def __init__(self, prior: Sequence[Sequence[float]], rate: float = RATE) -> None:
