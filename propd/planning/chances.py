@@ -13,11 +13,16 @@ from itertools import accumulate
 
 RATE = 0.02
 """Weight of the newest observation in the long run: a memory of about 50 steps."""
-DOUBT = 0.05
-"""Least belief that the heads know nothing, or something, of this text."""
+DOUBT = 0.02
+"""Belief at first, and at least, that the heads know nothing, or something, of this text."""
+CLAIM = 0.6
+"""What the first list of heads that know something holds at least so often; more is not claimed of
+a text they were not trained on."""
+SURE = 0.999
+"""Most belief: a change of the text shall be noticed in time."""
 LUCK = 0.02
 """Chance that a list of guesses holds the true token though the heads know nothing."""
-PRIOR_WEIGHT = 10
+PRIOR_WEIGHT = 15
 """Observations that the prior counts for: at first the live text counts for more than `RATE`."""
 
 
@@ -51,7 +56,7 @@ class AcceptanceEstimator:
         """The true token at this depth (1 is the first) had this rank; None: not in the list."""
         row = self._means[depth - 1]
         if depth == 1:
-            self._weigh(sum(row), rank is not None)
+            self._weigh(min(sum(row), CLAIM), rank is not None)
         self._seen[depth - 1] += 1
         rate = _rate(self.rate, self._seen[depth - 1])
         for k in range(len(row)):
@@ -62,7 +67,7 @@ class AcceptanceEstimator:
         knowing = self._belief * (listed if hit else 1 - listed)
         guessing = (1 - self._belief) * (LUCK if hit else 1 - LUCK)
         belief = knowing / (knowing + guessing) if knowing + guessing > 0 else 1.0
-        self._belief = min(max(belief, DOUBT), 1 - DOUBT)
+        self._belief = min(max(belief, DOUBT), SURE)
 
 
 class RunningRatio:

@@ -324,14 +324,18 @@ class DynamicPlanner:
     def learn(self, feedback: Feedback) -> None:
         """Update the chances of the ranks, what pruning leaves, and the cost of the work."""
         for row in feedback.rows:
-            for depth, rank in enumerate(row.ranks[: len(self.estimator.table)], start=1):
-                self.estimator.observe(depth, rank)
+            if feedback.work.drafted:  # lists without the heads say nothing of lists with them
+                self._learn_ranks(row)
             self._learn_trust(row)
             if row.pruned:
                 self._learn_pruning(row)
         self.cost.observe(feedback.work, feedback.spent)
         if self.explorer is not None:
             self.explorer.learn(feedback.work, feedback.spent.total)
+
+    def _learn_ranks(self, row: RowFeedback) -> None:
+        for depth, rank in enumerate(row.ranks[: len(self.estimator.table)], start=1):
+            self.estimator.observe(depth, rank)
 
     def _learn_trust(self, row: RowFeedback) -> None:
         tree, whole = row.tree, self.survival.of_truths()

@@ -16,7 +16,7 @@ from propd.planning.planner import Outlook, Planner, size_of
 from propd.tree.growth import grow, prefix
 from propd.tree.topology import limit_depth
 
-SWEPT = (0, 1, 3, 7, 11, 15, 23, 31, 47, 63)
+SWEPT = (0, 1, 3, 5, 7, 11, 15, 23, 31, 47, 63)
 """Nodes a row: with the root, numbers of tokens at which kernels change their step."""
 MOST_TOKENS = 256
 """In the pass; larger ones follow the last slope."""
@@ -83,7 +83,8 @@ def measure_costs(
         draft=_least(near, lambda w: w.rows, lambda f: f.spent.draft, lambda w: w.drafted),
         early=_least(near, lambda w: w.early, lambda f: f.spent.grow + f.spent.early),
         prune=_least(near, lambda w: w.early, lambda f: f.spent.prune, lambda w: w.pruned),
-        late=_least(near, lambda w: w.late, _late),
+        # what pruning leaves are odd numbers of tokens, met once, and a kernel's first call is slow
+        late=_least(near, lambda w: w.late, _late, lambda w: not w.pruned),
         past_row_ms=row_ms,
         past_token_ms=token_ms,
     )

@@ -22,6 +22,7 @@ from propd.core import DecodingConfig
 from tests.browser.pages import chromium, served
 
 NODES, STEPS, SCRUBBED = 32, 500, 200
+NODES_OF_A_VISITOR, TOKENS_OF_A_VISITOR, STREAMED = 6, 128, 7
 PROMPT = "Tell a long story about a fox who learned to read."
 MARKS = ".propd-tree .points path"
 WATCH_FIRST = f"""new MutationObserver((_, seen) => {{
@@ -83,12 +84,13 @@ class LongEngine:
 
     def __init__(self, engine: propd.Engine) -> None:
         self.engine = engine
+        self.nodes = NODES
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.engine, name)
 
     def stream(self, prompt: str, config: DecodingConfig, **more: Any) -> Iterator[Any]:
-        config = replace(config, ignore_eos=True, tree_size=NODES)
+        config = replace(config, ignore_eos=True, tree_size=self.nodes)
         for event in self.engine.stream(prompt, config, **more):
             yield event
             if event.index == STEPS:
@@ -109,26 +111,71 @@ def first_pictures(browser: Browser, address: str, times: int = 7) -> list[float
     return seconds
 
 
-def payloads(address: str) -> tuple[float, int]:
-    """Bytes a step on the wire while a run streams, mean and worst message by its new steps."""
+def messages(address: str, tokens: int) -> Iterator[str]:
+    """What the app sends, line by line, while it answers a request that no browser shows."""
     config = httpx.get(f"{address}config").json()
     function = next(d["id"] for d in config["dependencies"] if d["api_name"] == "generate")
-    values = [PROMPT, "propd", 96, 0, 1, 0, "topk", 0, "always", "auto", 0]
+    values = [PROMPT, "propd", tokens, 0, 1, 0, "topk", 0, "always", "auto", 0]
     session = uuid.uuid4().hex
     httpx.post(
         f"{address}gradio_api/queue/join",
         json={"data": values, "fn_index": function, "session_hash": session},
     ).raise_for_status()
-    sizes, steps = [], 0
     url = f"{address}gradio_api/queue/data?session_hash={session}"
     with httpx.stream("GET", url, timeout=600) as stream:
         for line in stream.iter_lines():
             if '"process_completed"' in line:
-                break
+                return
             if '"process_generating"' in line:
-                sizes.append(len(line))
-                steps += line.count('"kind"')
+                yield line
+
+
+def payloads(address: str) -> tuple[float, int]:
+    """Bytes a step on the wire while a run streams, mean and worst message by its new steps."""
+    lines = [*messages(address, 96)]
+    sizes = [len(line) for line in lines]
+    steps = sum(line.count('"kind"') for line in lines)
     return sum(sizes[1:]) / max(1, steps - 1), max(sizes[1:])
+
+
+class Clocked(LongEngine):
+    """Keeps how long the last run took, from its first decoding step to its last."""
+
+    seconds = 0.0
+
+    def stream(self, prompt: str, config: DecodingConfig, **more: Any) -> Iterator[Any]:
+        began = None
+        for event in super().stream(prompt, config, **more):
+            began = event.elapsed_s if began is None else began
+            self.seconds = event.elapsed_s - began
+            yield event
+
+
+def streaming(page: Page, engine: Clocked, address: str) -> dict[str, list[float]]:
+    """Seconds of one run: by itself, sent by the app, and sent to a page that draws it."""
+    engine.nodes = NODES_OF_A_VISITOR
+    config = DecodingConfig(max_new_tokens=TOKENS_OF_A_VISITOR, prune_when="always")
+    page.get_by_label("Max tokens").first.fill(str(TOKENS_OF_A_VISITOR))
+    page.locator("#composer textarea").fill(PROMPT)
+
+    def drawn() -> None:
+        before = page.evaluate("propdPlayer.runs.count")
+        page.get_by_role("button", name="Generate").click()
+        done = "(n) => propdPlayer.runs.count > n && propdPlayer.runs.newest.state === 'done'"
+        page.wait_for_function(done, arg=before, timeout=600_000)
+
+    ways = {
+        "alone": lambda: [*engine.stream(PROMPT, config)],
+        "sent": lambda: [*messages(address, TOKENS_OF_A_VISITOR)],
+        "drawn": drawn,
+    }
+    took: dict[str, list[float]] = {name: [] for name in ways}
+    for turn in range(STREAMED + 1):
+        for name, run in ways.items():
+            run()
+            took[name] += [engine.seconds] if turn else []
+    engine.nodes = NODES
+    return took
 
 
 def heap(page: Page) -> float:
@@ -180,7 +227,7 @@ def opened(browser: Browser, address: str) -> Page:
     return page
 
 
-def measure(browser: Browser, address: str) -> None:
+def measure(browser: Browser, address: str, engine: Clocked) -> None:
     """Every promise, one row each."""
     print("| promise | figure | measured |\n| --- | --- | --- |")
     seconds = first_pictures(browser, address)
@@ -194,6 +241,13 @@ def measure(browser: Browser, address: str) -> None:
     mean, most = payloads(address)
     told = f"{mean / 1000:.2f} kB mean, {most / 1000:.2f} kB largest message"
     row(f"payload a step of {NODES} nodes", "under 4 kB", told)
+    page = opened(browser, address)
+    took = streaming(page, engine, address)
+    page.close()
+    for way, promise in {"sent": "by streaming", "drawn": "by streaming and drawing"}.items():
+        ratios = [a / b for a, b in zip(took[way], took["alone"], strict=True)]
+        told = f"{statistics.median(ratios) - 1:+.1%} median, {max(ratios) - 1:+.1%} at worst"
+        row(f"decode time added {promise}", "under 5%", told)
     page = opened(browser, address)
     told_run = long_run(page)
     row(
@@ -211,10 +265,10 @@ def main() -> None:
     settings.NEW_TOKENS = 4 * STEPS
     room = EngineRoom()
     engine = propd.load(settings.MODEL, report=print)
-    room.engine = LongEngine(engine)
+    room.engine = clocked = Clocked(engine)
     room.done.set()
     with served(room) as address, chromium("--js-flags=--expose-gc") as browser:
-        measure(browser, address)
+        measure(browser, address, clocked)
     print(json.dumps({"machine": engine.describe()["machine"]}))
 
 
