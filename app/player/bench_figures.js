@@ -92,7 +92,7 @@ const LETTER = 6.4; // width of one letter of an 11 px label
 
 /** The box of a label at a spot around a point, in pixels: [left, top, right, bottom]. */
 function labelBox({ x, y }, letters, spot) {
-  const wide = letters * LETTER, high = 14, gap = 7;
+  const wide = letters * LETTER + 6, high = 14, gap = 7; // labels keep 6 px from one another
   const left = { "middle right": x + gap, "middle left": x - gap - wide }[spot] ?? x - wide / 2;
   const top = { "top center": y - gap - high, "bottom center": y + gap }[spot] ?? y - high / 2;
   return [left, top, left + wide, top + high];

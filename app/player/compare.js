@@ -184,7 +184,8 @@ export class Race {
     const { position, playing } = this.playback;
     const following = this.following();
     const indices = lanes.map((lane) => (following ? lane.events.length - 1 : indexAt(lane, alignment, position)));
-    const states = lanes.map((lane) => this.run.runs[lane.method].state);
+    // after Stop nobody waits for a turn any more
+    const states = lanes.map(({ method }) => this.run.runs[method].state).map((state) => (state === "waiting" && !following ? "" : state));
     drawLanes(this.parts.lanes, { lanes, shown: this.shown, alignment, indices, states }, words, labels, (method) => this.pick(method));
     for (const column of this.columns) {
       const k = lanes.findIndex((lane) => lane.method === column.method);

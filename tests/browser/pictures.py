@@ -45,6 +45,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.browser.pictures")
     parser.add_argument("--out", type=Path, default=settings.DOCS / "images")
     out = parser.parse_args().out
+    out.mkdir(parents=True, exist_ok=True)
     room = EngineRoom("none")
     room.reason = "pictures are taken of recorded runs."
     room.done.set()

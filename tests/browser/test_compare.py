@@ -159,6 +159,7 @@ def test_a_live_comparison_streams_and_stop_keeps_what_came(
     assert page.evaluate(kept) == before
     assert page.evaluate("propdRace.run.runs.propd.state") == "done"
     assert page.evaluate("propdRace.run.runs.autoregressive.state") != "done"
+    assert page.locator(".propd-racer-told").last.inner_text() == "not begun"
     page.get_by_role("button", name="Compare", exact=True).wait_for()
 
 
