@@ -298,7 +298,7 @@ class DynamicPlanner:
         )
 
     def _worth_of_a_value(self) -> float:
-        """Nodes accepted for each unit of node value; values by rank are running chances already."""
+        """Nodes accepted for each unit of node value; ranks are running chances already."""
         if self.values == "rank":
             return 1.0
         return self.trust.value * self.estimator.belief
