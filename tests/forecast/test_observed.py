@@ -68,7 +68,9 @@ def test_what_was_expected_before_gives_way_to_the_counts() -> None:
 def test_the_planners_own_table_is_the_expectation_where_there_is_one() -> None:
     told = SizeDecision((3,), (), (), 3, "best", ((0.9,), (0.8,), (0.7,)))
     table = find_acceptance([step(decision=told)], ACCEPTANCE)
-    assert [row[0] for row in table] == pytest.approx([10 / 11, 8 / 11, 0.7], abs=1e-5)
+    whole = PRIOR_WEIGHT + 1  # one step of it
+    expected = [(0.9 * PRIOR_WEIGHT + 1) / whole, 0.8 * PRIOR_WEIGHT / whole, 0.7]
+    assert [row[0] for row in table] == pytest.approx(expected, abs=1e-5)
 
 
 def test_early_ranks_tell_what_every_k_would_have_left() -> None:
