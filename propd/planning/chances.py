@@ -41,6 +41,10 @@ class AcceptanceEstimator:
         self._seen = [0] * len(self._means)
         self._belief = 1 - DOUBT
 
+    def __len__(self) -> int:
+        """Depths that are estimated."""
+        return len(self._means)
+
     @property
     def table(self) -> list[list[float]]:
         """table[d][k]: the chance that rank k of the head for depth d + 1 is right."""
@@ -66,8 +70,7 @@ class AcceptanceEstimator:
         """Bayes' rule. listed: the chance of a hit, if the heads know something."""
         knowing = self._belief * (listed if hit else 1 - listed)
         guessing = (1 - self._belief) * (LUCK if hit else 1 - LUCK)
-        belief = knowing / (knowing + guessing) if knowing + guessing > 0 else 1.0
-        self._belief = min(max(belief, DOUBT), SURE)
+        self._belief = min(max(knowing / (knowing + guessing), DOUBT), SURE)
 
 
 class RunningRatio:

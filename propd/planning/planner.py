@@ -309,7 +309,7 @@ class DynamicPlanner:
         if isinstance(line, LineCost):
             base, slope = line.coefficients()
             coefficients = (base + slope * (outlook.rows - 1), slope)  # further roots cost too
-        end = min(outlook.deepest) < len(self.estimator.table)
+        end = min(outlook.deepest) < len(self.estimator)
         return SizeDecision(
             sizes=options.sizes,
             expected_lengths=options.lengths,
@@ -334,7 +334,7 @@ class DynamicPlanner:
             self.explorer.learn(feedback.work, feedback.spent.total)
 
     def _learn_ranks(self, row: RowFeedback) -> None:
-        for depth, rank in enumerate(row.ranks[: len(self.estimator.table)], start=1):
+        for depth, rank in enumerate(row.ranks[: len(self.estimator)], start=1):
             self.estimator.observe(depth, rank)
 
     def _learn_trust(self, row: RowFeedback) -> None:

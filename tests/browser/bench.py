@@ -85,13 +85,18 @@ class LongEngine:
     def __init__(self, engine: propd.Engine) -> None:
         self.engine = engine
         self.nodes = NODES
+        self.seconds = 0.0
+        """Of the last run, from its prefill to its last step."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.engine, name)
 
     def stream(self, prompt: str, config: DecodingConfig, **more: Any) -> Iterator[Any]:
         config = replace(config, ignore_eos=True, tree_size=self.nodes)
+        began = None
         for event in self.engine.stream(prompt, config, **more):
+            began = event.elapsed_s if began is None else began
+            self.seconds = event.elapsed_s - began
             yield event
             if event.index == STEPS:
                 return
@@ -138,20 +143,7 @@ def payloads(address: str) -> tuple[float, int]:
     return sum(sizes[1:]) / max(1, steps - 1), max(sizes[1:])
 
 
-class Clocked(LongEngine):
-    """Keeps how long the last run took, from its first decoding step to its last."""
-
-    seconds = 0.0
-
-    def stream(self, prompt: str, config: DecodingConfig, **more: Any) -> Iterator[Any]:
-        began = None
-        for event in super().stream(prompt, config, **more):
-            began = event.elapsed_s if began is None else began
-            self.seconds = event.elapsed_s - began
-            yield event
-
-
-def streaming(page: Page, engine: Clocked, address: str) -> dict[str, list[float]]:
+def streaming(page: Page, engine: LongEngine, address: str) -> dict[str, list[float]]:
     """Seconds of one run: by itself, sent by the app, and sent to a page that draws it."""
     engine.nodes = NODES_OF_A_VISITOR
     config = DecodingConfig(max_new_tokens=TOKENS_OF_A_VISITOR, prune_when="always")
@@ -227,7 +219,7 @@ def opened(browser: Browser, address: str) -> Page:
     return page
 
 
-def measure(browser: Browser, address: str, engine: Clocked) -> None:
+def measure(browser: Browser, address: str, engine: LongEngine) -> None:
     """Every promise, one row each."""
     print("| promise | figure | measured |\n| --- | --- | --- |")
     seconds = first_pictures(browser, address)
@@ -265,10 +257,10 @@ def main() -> None:
     settings.NEW_TOKENS = 4 * STEPS
     room = EngineRoom()
     engine = propd.load(settings.MODEL, report=print)
-    room.engine = clocked = Clocked(engine)
+    room.engine = long = LongEngine(engine)
     room.done.set()
     with served(room) as address, chromium("--js-flags=--expose-gc") as browser:
-        measure(browser, address, clocked)
+        measure(browser, address, long)
     print(json.dumps({"machine": engine.describe()["machine"]}))
 
 
