@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from propd.core import CostTable, DecodingConfig, RunStats, StepEvent
-    from propd.engine import Engine, Generation, load
+    from propd.engine import Engine, Generation
     from propd.errors import InvalidRequest, InvalidTrace, ModelUnavailable, ProPDError
+    from propd.library import load
     from propd.methods import METHODS
     from propd.session import Session
 
@@ -33,8 +34,9 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "core": ("CostTable", "DecodingConfig", "RunStats", "StepEvent"),
-    "engine": ("Engine", "Generation", "load"),
+    "engine": ("Engine", "Generation"),
     "errors": ("InvalidRequest", "InvalidTrace", "ModelUnavailable", "ProPDError"),
+    "library": ("load",),
     "methods": ("METHODS",),
     "session": ("Session",),
 }

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 def load_engine(options: argparse.Namespace) -> Engine:
     """The engine that the options ask for."""
-    from propd.engine import load
+    from propd.library import load
 
     return load(
         options.model,

@@ -78,7 +78,7 @@ def distill(options: argparse.Namespace) -> int:
 
 def train(options: argparse.Namespace) -> int:
     """Train heads for a model."""
-    from propd.engine import load
+    from propd.library import load
     from propd.models.loading import resolve_device
     from propd.training.command import train_heads
     from propd.training.train import TrainingPlan

@@ -15,13 +15,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from propd.clock import BusyClock, StepWatch
+from propd.clock import BusyClock, watch_of
 from propd.core import DecodingConfig, SizeDecision, StepEvent, TokenTree
 from propd.errors import InvalidRequest
 from propd.events import Step, StepRecord, build_event, final_probabilities
 from propd.heads.protocol import DraftHeads
 from propd.host import read, send
 from propd.models.backbone import Backbone
+from propd.models.kv_cache import KVCache
 from propd.models.placement import Placement
 from propd.nodes import Nodes, kept_places, survivors, visible_of
 from propd.planning.cost import Work
@@ -78,8 +79,8 @@ class DecodingSession:
         self.prune_layer = config.prune_layer or (heads.shape.prune_layer if heads else 0)
         self.room = self._room(planner.max_nodes + 1)
         slots = min(capacity, backbone.max_positions) + self.room
-        self.cache = backbone.new_cache(max_rows, slots)
         self.max_rows, self.rows = max_rows, list[Row]()
+        self.cache = self._new_cache(slots)
         self.clock, self.closed = BusyClock(), False
 
     def run(self, prompts: Sequence[Sequence[int]]) -> Iterator[StepEvent]:
@@ -117,7 +118,7 @@ class DecodingSession:
             return self._take_in(number, prompt)
 
     def _take_in(self, number: int, prompt: Sequence[int]) -> StepEvent:
-        watch, slot = StepWatch(), len(self.rows)
+        watch, slot = watch_of(self.backbone.device), len(self.rows)
         room = min(self.backbone.max_positions, self.cache.capacity - self.room)
         remaining = min(self.config.max_new_tokens, room - len(prompt))
         if remaining < 1:
@@ -164,7 +165,7 @@ class DecodingSession:
             raise
 
     def _pass(self) -> list[StepEvent]:
-        watch = StepWatch()
+        watch = watch_of(self.backbone.device)
         outlook = self._look_ahead()
         wanted = self.planner.wants_drafts(outlook)
         watch.lap("grow")
@@ -371,6 +372,9 @@ class DecodingSession:
     def _check_open(self) -> None:
         if self.closed:
             raise InvalidRequest("The session is closed; open a new one.")
+
+    def _new_cache(self, slots: int) -> KVCache:
+        return self.backbone.new_cache(self.max_rows, slots)
 
     def _room(self, nodes: int) -> int:
         """Slots behind the past that a step of so many nodes a row takes, the root included."""

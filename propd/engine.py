@@ -1,11 +1,4 @@
-"""The door of the library: load a model once, decode many requests.
-
-import propd
-
-engine = propd.load("smollm2-135m-instruct")
-for event in engine.stream("Why is the sky blue?", method="propd"):
-    print(event.text, end="", flush=True)
-"""
+"""A loaded model with its heads, and requests to it."""
 
 from __future__ import annotations
 
@@ -13,7 +6,6 @@ import platform
 from collections.abc import Callable, Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -22,15 +14,11 @@ import transformers
 from propd.core import CostTable, DecodingConfig, RunStats, StepEvent
 from propd.decoding import DecodingSession
 from propd.errors import InvalidRequest
-from propd.heads.files import open_heads
-from propd.heads.found import find_heads
 from propd.heads.protocol import DraftHeads, HeadsShape, check_fit
 from propd.memory import check_memory
 from propd.models.backbone import Backbone
-from propd.models.device_map import DeviceMap
-from propd.models.loading import LoadedModel, end_token_ids, load_pretrained
-from propd.models.narrow import NARROW
-from propd.models.registry import DEFAULT_MODEL, REGISTRY, ModelEntry
+from propd.models.device_map import machine_of
+from propd.models.loading import LoadedModel, end_token_ids
 from propd.one_read import session_class
 from propd.opening import Opening
 from propd.planning.cost_book import CostBook
@@ -48,69 +36,8 @@ from propd.requests import (
     settings_of,
 )
 from propd.session import Session
+from propd.shelf import Shelf
 from propd.text import IncrementalDecoder, TokenTexts, prompt_ids
-
-HEADS_FOLDER = Path(__file__).resolve().parent.parent / "assets" / "heads"
-
-
-def _silent(message: str) -> None:
-    """Report nothing."""
-
-
-def load(
-    model: str = DEFAULT_MODEL,
-    *,
-    heads: str | None = None,
-    dtype: str = "auto",
-    device: str = "auto",
-    numerics: str = "auto",
-    weights: str = "auto",
-    device_map: str | None = None,
-    one_read: bool = False,
-    report: Callable[[str], None] = _silent,
-) -> Engine:
-    """Load a model and its heads.
-
-    model: a registry name, a folder, or a Hub id. heads: a folder or a Hub id; None takes the
-    shipped ones, if there are any. dtype: auto, float32, bfloat16 or float16. numerics: auto, fast
-    or invariant (in any tree and batch a token has the same bits). weights: auto, dense, int4
-    (groups of 4 bits, as in a GGUF file; auto takes them on a CPU if the model came from one), or
-    int8 and nf4 (with the package bitsandbytes). device_map: layers on several devices, auto or
-    like cuda:0=20,cuda:1=12 (docs/gpu.md). one_read: on one CUDA device, the loop that reads once a
-    step; off until it has been run on a GPU. report: called with each stage.
-    Raises a `ProPDError` with one sentence on anything a user can cause.
-    """
-    folder = find_heads(heads, report) if heads else shipped_heads(REGISTRY.get(model))
-    loaded = load_pretrained(
-        model,
-        dtype=dtype,
-        device=device,
-        numerics=numerics,
-        weights=weights,
-        device_map=device_map,
-        heads=folder,
-        report=report,
-    )
-    report("packing weights")
-    with torch.inference_mode():
-        backbone = Backbone(
-            loaded.model,
-            dtype=loaded.dtype,
-            invariant=loaded.invariant,
-            four_bit=loaded.four_bit,
-            narrow=loaded.weights if loaded.weights in NARROW else None,
-            device_map=loaded.device_map,
-        )
-        ready = open_heads(folder, backbone) if folder else None
-    if backbone.device.type == "cuda":
-        torch.cuda.empty_cache()  # what layers left behind as they were fused is free again
-    entry = loaded.folder.entry
-    if ready is None and entry is not None and entry.heads_hub_id is not None:
-        report(f"no heads; {entry.heads_hub_id} has some for this model, see docs/heads.md")
-    report("ready")
-    engine = Engine(loaded, backbone, ready)
-    engine.one_read = one_read
-    return engine
 
 
 @dataclass(frozen=True)
@@ -163,7 +90,7 @@ class Engine:
             "device": self.device,
             "heads": self._heads_told(),
             "threads": self.threads,
-            "machine": _machine(self.backbone.device_map),
+            "machine": machine_of(self.backbone.device_map),
             "versions": {
                 "python": platform.python_version(),
                 "torch": torch.__version__,
@@ -220,7 +147,7 @@ class Engine:
         encoded = [self._encode(prompt, continuing) for prompt in prompts]
         rows, longest = min(max_rows, len(prompts)), max(map(len, encoded))
         opening = Opening(config, rows, longest, planner, pruner)
-        opening.check(self.backbone, self._shape)
+        self._check(opening)
         return self._stream(encoded, opening, continuing)
 
     def open(
@@ -244,7 +171,7 @@ class Engine:
         if longest < 1:
             raise InvalidRequest(f"The longest prompt is {longest} tokens; it must be at least 1.")
         opening = Opening(config, max_rows, longest, planner, pruner)
-        opening.check(self.backbone, self._shape)
+        self._check(opening)
         return self._open(opening)
 
     def generate(
@@ -297,6 +224,7 @@ class Engine:
     def _take(self, heads: DraftHeads | None) -> None:
         self.heads = heads
         self._costs = CostBook(heads, self.encode, self._session)
+        self._shelf = Shelf()
 
     @property
     def _shape(self) -> HeadsShape | None:
@@ -312,6 +240,9 @@ class Engine:
             )
         check_beginning(continuing, self.backbone.vocabulary_size, self.end_tokens)
         return [*ids, *continuing]
+
+    def _check(self, opening: Opening) -> None:
+        self._shelf.checked(lambda: opening.check(self.backbone, self._shape))
 
     def _stream(
         self, prompts: list[list[int]], opening: Opening, continuing: Sequence[int]
@@ -335,10 +266,11 @@ class Engine:
         capacity = longest + config.max_new_tokens
         most = parts.planner.max_nodes + 1
         slots = min(capacity, self.backbone.max_positions) + most
-        check_memory(self.backbone, max_rows, slots, most)
-        loop = DecodingSession
+        self._shelf.checked(lambda: check_memory(self.backbone, max_rows, slots, most))
+        loop: Callable[..., DecodingSession] = DecodingSession
         if self.one_read and len(self.backbone.device_map.spans) == 1:
-            loop = session_class(self.backbone.device, heads, parts.pruner, config)
+            device = self.backbone.device
+            loop = session_class(device, heads, parts.pruner, config, self._shelf)
         return loop(
             self.backbone,
             heads,
@@ -362,23 +294,3 @@ def _generation(events: list[StepEvent]) -> Generation:
         stats=stats,
         events=tuple(events),
     )
-
-
-def shipped_heads(entry: ModelEntry | None) -> Path | None:
-    """The folder of the heads that come with this program, if there are any for this model."""
-    if entry is None:
-        return None
-    folder = HEADS_FOLDER / entry.name
-    return folder if folder.is_dir() else None
-
-
-def _machine(device_map: DeviceMap) -> str:
-    devices = list(dict.fromkeys([device_map.home, *device_map.layers]))
-    names = " and ".join(dict.fromkeys(map(_device_name, devices)))
-    return names if len(devices) == 1 else f"{names}, layers {device_map}"
-
-
-def _device_name(device: torch.device) -> str:
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return f"{torch.get_num_threads()} CPU threads, {platform.machine()}"

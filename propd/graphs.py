@@ -20,6 +20,8 @@ Call = Callable[[], tuple[Tensor, ...]]
 Record = Callable[[Call], tuple[Callable[[], None], tuple[Tensor, ...]]]
 """A call -> what repeats it, and its outputs, where every repetition leaves them."""
 
+MOST = 96
+"""Graphs at once; each has memory of its own. Beyond it all are forgotten, and captured as met."""
 USES = 2
 """A key is captured when it is met so often: capturing takes as long as many plain passes."""
 
@@ -42,14 +44,14 @@ class Captured:
 
 
 class Graphs(Eager):
-    """Captures functions and repeats them; owned by one session, whose cache they write to.
+    """Captures functions and repeats them; they belong to one cache, which they write to.
 
     Outputs hold until the same key is called again.
     """
 
-    def __init__(self, record: Record | None = None) -> None:
-        """record: how a call is captured; None: as a CUDA graph."""
-        self._record = record or record_cuda
+    def __init__(self, record: Record) -> None:
+        """record: how a call is captured."""
+        self._record = record
         self._met: dict[Hashable, int] = {}
         self._known: dict[Hashable, Captured] = {}
         self._still: set[int] = set()
@@ -61,6 +63,7 @@ class Graphs(Eager):
         if self._met[key] < USES:
             return function(*inputs)
         if key not in self._known:
+            self._make_room()
             self._known[key] = self._capture(function, inputs)
         known = self._known[key]
         for still, given in zip(known.inputs, inputs, strict=True):
@@ -69,6 +72,12 @@ class Graphs(Eager):
         known.repeat()
         return known.outputs
 
+    def _make_room(self) -> None:
+        # one alone cannot go: its outputs lie where those of others may come to lie
+        if len(self._known) >= MOST:
+            for known in (self._met, self._known, self._still):
+                known.clear()
+
     def _capture(self, function: Function, inputs: tuple[Tensor, ...]) -> Captured:
         still = tuple(x if x.data_ptr() in self._still else x.clone() for x in inputs)
         repeat, outputs = self._record(lambda: function(*still))
@@ -76,14 +85,15 @@ class Graphs(Eager):
         return Captured(still, repeat, outputs)
 
 
-def record_cuda(call: Call) -> tuple[Callable[[], None], tuple[Tensor, ...]]:
-    """Capture a call as a CUDA graph with a memory pool of its own."""
-    side = torch.cuda.Stream()
-    side.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(side):  # libraries set themselves up in a first call
-        call()
-    torch.cuda.current_stream().wait_stream(side)
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        outputs = call()
+def record_cuda(device: torch.device, call: Call) -> tuple[Callable[[], None], tuple[Tensor, ...]]:
+    """Capture a call on this GPU as a CUDA graph with a memory pool of its own."""
+    with torch.cuda.device(device):
+        side = torch.cuda.Stream()
+        side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side):  # libraries set themselves up in a first call
+            call()
+        torch.cuda.current_stream().wait_stream(side)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            outputs = call()
     return graph.replay, outputs

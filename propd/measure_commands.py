@@ -84,7 +84,7 @@ def throughput(options: argparse.Namespace) -> int:
 def quality(options: argparse.Namespace) -> int:
     """A setting of the engine against float32, token by token."""
     from propd.benchmark.prompts import read_prompts
-    from propd.engine import load
+    from propd.library import load
 
     prompts = read_prompts(options.prompts, options.limit)
     from propd.benchmark.quality import compare_quality, quality_json

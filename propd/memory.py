@@ -41,7 +41,9 @@ def needed_by_device(
 def available_bytes(device: torch.device) -> int:
     """Free memory of the device; on a CPU also within the limit of the container."""
     if device.type == "cuda":
-        return int(torch.cuda.mem_get_info(device)[0])
+        # what ended requests have given back stays with PyTorch, for the next one
+        idle = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return int(torch.cuda.mem_get_info(device)[0]) + idle
     free = int(psutil.virtual_memory().available)
     return free if (left := _container_bytes()) is None else min(free, left)
 

@@ -17,8 +17,8 @@ Three things differ from the other loop, and none of them can change the text:
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -26,25 +26,25 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from propd.core import DecodingConfig, SizeDecision, TokenTree
+from propd.core import DecodingConfig, SizeDecision, StepEvent, TokenTree
 from propd.decoding import DecodingSession, Verified
-from propd.graphs import Eager, Graphs
+from propd.graphs import Eager, Graphs, record_cuda
 from propd.heads.protocol import DraftHeads, can_guess_ahead, told_drafts
 from propd.host import read, send
-from propd.models.placement import Placement, one_block
-from propd.nodes import Nodes, at_places
+from propd.models.kv_cache import KVCache
+from propd.nodes import Nodes
 from propd.planning.chances import RunningRatio
 from propd.planning.drafts import Drafted, Drafts
 from propd.planning.pruner import Pruner, can_keep_on_device
 from propd.rows import Row
+from propd.sent import Sent, bucket_of, placement_of, pruning_read, survivors_of, tensors_of
+from propd.shelf import Kept, Shelf
 from propd.tree.forest import Forest, pack, unpack
 from propd.tree.pruning import EarlyTensors, Pruning
 from propd.tree.sampling import choose
-from propd.tree.topology import ROOT_ONLY, ancestor_mask, select
+from propd.tree.topology import ROOT_ONLY, ancestor_mask
 from propd.verification import Verdict
 
-NODES = (1, 2, 4, 8, 12, 16, 24, 32, 48, 64)
-"""Nodes a row, the root included, that a pass is filled up to; larger ones to multiples of 32."""
 COLUMNS = 256
 """Attention looks at so many slots, or at twice as many, ..."""
 MARGIN = 1.25
@@ -52,64 +52,65 @@ MARGIN = 1.25
 
 
 def session_class(
-    device: torch.device, heads: DraftHeads | None, pruner: Pruner | None, config: DecodingConfig
-) -> type[DecodingSession]:
+    device: torch.device,
+    heads: DraftHeads | None,
+    pruner: Pruner | None,
+    config: DecodingConfig,
+    shelf: Shelf,
+) -> Callable[..., DecodingSession]:
     """The loop to run where this one is asked for: this one on CUDA, unless somebody's own part,
     dependent heads or typical acceptance need the host in the middle of a step."""
     able = heads is None or can_guess_ahead(heads)
     able = able and (pruner is None or can_keep_on_device(pruner))
     if device.type == "cuda" and able and config.acceptance == "exact":
-        return OneReadSession
+        return partial(OneReadSession, shelf=shelf)
     return DecodingSession
-
-
-def bucket_of(nodes: int) -> int:
-    """The smallest number of nodes that a pass is run with and that is no smaller than this."""
-    return next((size for size in NODES if size >= nodes), -(-nodes // 32) * 32)
-
-
-@dataclass(frozen=True)
-class Sent:
-    """What the device has of the step that runs, and the host has not read yet."""
-
-    packed: Tensor
-    """The trees, see `propd.tree.forest`."""
-    shape: tuple[int, int]
-    """(R, N) of the forest; rows beyond those of the session are padding."""
-    end: int
-    """Slots that attention looks at."""
-    picked: Tensor | None = None
-    """(R, M) the nodes that went on after pruning; None: all did."""
-    alive: Tensor | None = None
-    """(R, N) bool: those of them that the pruner let live; likewise None."""
-    looked: tuple[Tensor, ...] = ()
-    """Of a step that pruned: alive, the early head's ranks and chances, (R, N), and the number of
-    nodes that the pruner would have let live, (R,)."""
-    choices: tuple[Tensor, ...] = ()
-    """One, (R, N): the model's own token after each verified node, -1 elsewhere."""
-    arrived: tuple[Tensor, ...] = ()
-    """Hidden states (R, H) of the last right nodes, and the tokens (R,) that follow."""
-    guesses: tuple[Tensor, ...] = ()
-    """What the heads put after these, see `guesses_of`."""
-    kept: tuple[tuple[int, ...], ...] = ()
-    """Read: for each row, the places of its verified nodes."""
 
 
 class OneReadSession(DecodingSession):
     """Sequences decoded together on a device that the host waits for once a step.
 
-    Beyond its base it owns the graphs of its passes and a count of what pruning leaves.
+    Beyond its base it owns a count of what pruning leaves, and until it is closed the graphs of
+    its passes, which then go to the shelf with the cache that they write to.
     """
 
-    def __init__(self, *given: Any, **named: Any) -> None:
-        """As its base."""
+    def __init__(self, *given: Any, shelf: Shelf | None = None, **named: Any) -> None:
+        """As its base. shelf: where an engine keeps caches and graphs between requests."""
+        self._shelf, self.graphs = shelf, Eager()
         super().__init__(*given, **named)
-        on_gpu = self.backbone.device.type == "cuda" and torch.cuda.is_available()
-        self.graphs: Eager = Graphs() if on_gpu else Eager()
+        law = self.config
+        self._law = law.temperature, law.top_k, law.top_p, law.min_p
+        """What a captured choice does beside the weights: part of its key."""
         self.left = RunningRatio()
         """Nodes that survived, of those drafted."""
         self._wanted = self.planner.max_nodes > 0
         self._sent: Sent
+
+    # Cache and graphs come from the shelf and go there.
+
+    def _new_cache(self, slots: int) -> KVCache:
+        kept = self._shelf and self._shelf.take(self.max_rows, slots, self.heads)
+        if kept:
+            self.graphs = kept.graphs
+            return kept.cache
+        device = self.backbone.device
+        if device.type == "cuda" and torch.cuda.is_available():
+            self.graphs = Graphs(partial(record_cuda, device))
+        return super()._new_cache(slots)
+
+    def close(self) -> None:
+        """As its base, but what another request can use is not freed."""
+        if self._shelf and not self.closed and isinstance(self.graphs, Graphs):
+            self._shelf.put(Kept(self.cache, self.graphs, self.heads))
+            self.cache, self.graphs = self.backbone.new_cache(0, 0), Eager()
+        super().close()
+
+    def _pass(self) -> list[StepEvent]:
+        try:
+            return super()._pass()
+        except BaseException:
+            self._shelf = None  # nobody knows what a broken step has left in the cache
+            raise
 
     # Drafting, a step ahead.
 
@@ -170,7 +171,7 @@ class OneReadSession(DecodingSession):
         self._sent = Sent(packed, shape, end)
         place_all = partial(self._place_all, shape, end)
         hidden, *place = self.graphs(("embed", shape, end), place_all, packed)
-        return Nodes(tuple(trees), tokens, visible, hidden, _placement(shape, place))
+        return Nodes(tuple(trees), tokens, visible, hidden, placement_of(shape, place))
 
     def _rows_bucket(self) -> int:
         """Rows that a pass is run with: 1, 2, 4, ... or all that the cache has."""
@@ -179,7 +180,7 @@ class OneReadSession(DecodingSession):
     def _place_all(self, shape: tuple[int, int], end: int, packed: Tensor) -> tuple[Tensor, ...]:
         forest = unpack(packed, shape)
         hidden = self.backbone.embed(forest.tokens.flatten())
-        return hidden, *_tensors(self.backbone.place_forest(forest, end))
+        return hidden, *tensors_of(self.backbone.place_forest(forest, end))
 
     def _run_early(self, nodes: Nodes) -> Nodes:
         return self._run("early", nodes, 0, self.prune_layer)
@@ -193,12 +194,12 @@ class OneReadSession(DecodingSession):
         backbone, cache = self.backbone, self.cache
 
         def layers(hidden: Tensor, *place: Tensor) -> tuple[Tensor, ...]:
-            where = _placement((rows, count), place)
+            where = placement_of((rows, count), place)
             hidden = backbone.run_layers(hidden, first, last, where, cache)
             return (backbone.final_norm(hidden) if last == backbone.layer_count else hidden,)
 
-        key = name, rows, count, end
-        (hidden,) = self.graphs(key, layers, nodes.hidden, *_tensors(nodes.place))
+        key = name, first, last, rows, count, end
+        (hidden,) = self.graphs(key, layers, nodes.hidden, *tensors_of(nodes.place))
         return replace(nodes, hidden=hidden)
 
     def _prune(
@@ -239,7 +240,7 @@ class OneReadSession(DecodingSession):
     def _score(self, nodes: Nodes) -> Tensor:
         sent, ahead = self._sent, self._wanted and self.heads is not None
         pruned = () if sent.picked is None or sent.alive is None else (sent.picked, sent.alive)
-        key = "score", sent.shape, nodes.place.mask.shape[2], bool(pruned), ahead
+        key = "score", self._law, sent.shape, nodes.place.mask.shape[2], bool(pruned), ahead
         score = partial(self._choose, sent.shape, ahead)
         inputs = nodes.hidden, sent.packed, *pruned
         logits, choices, *arrived = self.graphs(key, score, *inputs)
@@ -272,11 +273,11 @@ class OneReadSession(DecodingSession):
         self._remember(told[len(sent.looked) :])
         places = [tuple(range(size)) for size in sizes]
         if sent.looked:
-            pruning = _pruning(sizes, *told[:3])
+            pruning = pruning_read(sizes, *told[:3])
             self._count(sizes, told[3])
             alive = [row[:size] for row, size in zip(told[0], sizes, strict=False)]
             places = [tuple(n for n, lives in enumerate(row) if lives) for row in alive]
-            kept = _survivors(kept, places)
+            kept = survivors_of(kept, places)
         self._sent = replace(sent, kept=tuple(places))
         verdicts = [
             self._judge(
@@ -308,38 +309,3 @@ class OneReadSession(DecodingSession):
         self.cache.commit_all(paths)
         for slot, (row, verdict) in enumerate(zip(self.rows, verdicts, strict=True)):
             row.settle(verdict, kept.hidden[kept.span(slot)], kept.token_ids[slot])
-
-
-def _tensors(place: Placement) -> tuple[Tensor, ...]:
-    return place.turns, place.mask, place.cache_rows, place.cache_slots
-
-
-def _placement(shape: tuple[int, int], tensors: Sequence[Tensor]) -> Placement:
-    """The placement of R rows of N nodes that has these tensors."""
-    rows, count = shape
-    starts = tuple(range(0, rows * count + 1, count))
-    turns, mask, cache_rows, cache_slots = tensors
-    blocks = (one_block(0, mask),)
-    return Placement(0, starts, turns, cache_rows, cache_slots, blocks, ends_there=False)
-
-
-def _pruning(
-    sizes: Sequence[int],
-    alive: Sequence[Sequence[bool]],
-    ranks: Sequence[Sequence[float]],
-    chances: Sequence[Sequence[float]],
-) -> Pruning:
-    """What was read of pruning, without padding; roots have no ranks."""
-    spans = [range(size) for size in sizes]
-    return Pruning(
-        tuple(alive[r][n] for r, span in enumerate(spans) for n in span),
-        tuple(int(ranks[r][n]) if n else None for r, span in enumerate(spans) for n in span),
-        tuple(chances[r][n] if n else None for r, span in enumerate(spans) for n in span),
-    )
-
-
-def _survivors(nodes: Nodes, places: Sequence[Sequence[int]]) -> Nodes:
-    """The nodes as the host knows them; their tensors are sub-sampled already."""
-    pairs = zip(nodes.trees, places, strict=True)
-    trees = tuple(select(tree, row) for tree, row in pairs)
-    return replace(nodes, trees=trees, token_ids=at_places(nodes.token_ids, places), visible=())

@@ -7,6 +7,7 @@ together on one device, the home, where every step begins and ends.
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import groupby
@@ -112,3 +113,16 @@ def _evenly(most: Mapping[str, int], need: Need) -> dict[str, int]:
 def _map_of(home: str, layers: list[str]) -> DeviceMap:
     spans = tuple((torch.device(name), len(list(run))) for name, run in groupby(layers))
     return DeviceMap(torch.device(home), spans)
+
+
+def machine_of(device_map: DeviceMap) -> str:
+    """Names of the devices, and where the layers are if these are several."""
+    devices = list(dict.fromkeys([device_map.home, *device_map.layers]))
+    names = " and ".join(dict.fromkeys(map(_device_name, devices)))
+    return names if len(devices) == 1 else f"{names}, layers {device_map}"
+
+
+def _device_name(device: torch.device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{torch.get_num_threads()} CPU threads, {platform.machine()}"

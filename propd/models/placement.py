@@ -197,7 +197,8 @@ def place_forest(turns: Tensor, forest: Forest, end: int) -> Placement:
         first_row=0,
         starts=tuple(range(0, rows * nodes + 1, nodes)),
         turns=turns[(forest.pasts + forest.depths).flatten()].unsqueeze(1),
-        cache_rows=torch.arange(rows, device=device)[:, None].expand(rows, nodes).flatten(),
+        # not a view of one number a row: a graph's buffers must have a place for each number
+        cache_rows=torch.arange(rows, device=device)[:, None].repeat(1, nodes).flatten(),
         cache_slots=slots.flatten(),
         blocks=(one_block(0, mask[:, None]),),
         ends_there=False,

@@ -44,7 +44,7 @@ def run_report(options: argparse.Namespace) -> int:
         "smoke": plan.smoke,
         "settings": {**asdict(plan), "prompts": len(plan.prompts)},
     }
-    from propd.engine import load
+    from propd.library import load
 
     engines = Engines(plan, load)
     run = Run(out / "report.json", about, _key(plan), report)
