@@ -14,6 +14,7 @@ from typing import Any
 
 import propd
 from app import languages, patience, settings, zero_gpu
+from app.one_thread import OneThread
 from app.performing import ROOMS, Message, Told, Work, perform, seconds_of
 from app.strings import page, serving
 from propd.core import DecodingConfig
@@ -72,6 +73,7 @@ class EngineRoom:
         self.began = time.monotonic()
         self.done = threading.Event()
         self._about: About | None = None
+        self._thread = OneThread("engine")
         ROOMS[self.name] = self
 
     def open(self) -> None:
@@ -80,7 +82,7 @@ class EngineRoom:
         if zero_gpu.ON:
             self._load()
         else:
-            threading.Thread(target=self._load, daemon=True, name="load-model").start()
+            self._thread.ask(self._load)
 
     def close(self) -> None:
         """End what runs beside the page; here nothing does."""
@@ -121,7 +123,8 @@ class EngineRoom:
         given, limit = seconds_of(self.name, work, known), settings.GPU_MOST
         if zero_gpu.ON and given > limit:
             raise InvalidRequest(serving.GPU_TIME.format(given=given, limit=limit))
-        return perform(self.name, work, known)
+        telling = perform(self.name, work, known)
+        return telling if zero_gpu.ON else self._thread.iterate(telling)
 
     def learn(self, experience: Experience) -> None:
         """What work has taught an engine, if it was a copy of this one."""

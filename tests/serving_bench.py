@@ -19,6 +19,7 @@ from typing import Any
 
 from gradio_client import Client
 
+from tests.proxies import SHOWN, proxied
 from tests.started import App, started
 
 PATIENCE = 600.0
@@ -75,17 +76,25 @@ def ready(app: App) -> None:
     client.predict(PROMPTS[0], max_new_tokens=8, api_name="/generate")
 
 
-def measure(name: str, asked: argparse.Namespace, replicas: int, *arguments: str) -> dict[str, Any]:
+def measure(
+    name: str,
+    asked: argparse.Namespace,
+    replicas: int,
+    *arguments: str,
+    proxy: str | None = None,
+) -> dict[str, Any]:
     """Start it, let the crowd in, and count."""
-    variables = {"OMP_NUM_THREADS": str(asked.threads // replicas), "OMP_WAIT_POLICY": "PASSIVE"}
+    variables = {"OMP_NUM_THREADS": str(asked.threads // replicas)}
     with ExitStack() as stack:
         apps = []
         for _ in range(replicas):
             apps.append(stack.enter_context(started(sys.executable, *arguments, **variables)))
             ready(apps[-1])
         time.sleep(asked.settle)  # the last worker may still load
-        began = time.monotonic()
         where = [app.address for app in apps]
+        if proxy is not None:  # which holds each visitor by a cookie
+            where = [stack.enter_context(proxied(proxy, where))]
+        began = time.monotonic()
         visits = crowd(where, asked.visitors, asked.seconds, asked.tokens)
         took = time.monotonic() - began
         held = sum(app.memory.now() for app in apps)
@@ -109,12 +118,16 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, default=48, help="of each answer")
     parser.add_argument("--threads", type=int, default=2, help="of all engines together")
     parser.add_argument("--settle", type=float, default=20, help="seconds before they come")
+    parser.add_argument(
+        "--proxy", choices=list(SHOWN), action="append", default=[], help="replicas behind it, too"
+    )
     asked = parser.parse_args()
     each = str(asked.threads // 2)
     rows = [
         measure("one engine in the page's process", asked, 1),
         measure("two worker processes", asked, 1, "--workers", "2", "--threads", each),
         measure("two replicas, each visitor held by one", asked, 2),
+        *(measure(f"two replicas behind {proxy}", asked, 2, proxy=proxy) for proxy in asked.proxy),
     ]
     names = list(rows[0])
     print("| " + " | ".join(names) + " |\n|" + " --- |" * len(names))

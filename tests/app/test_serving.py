@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import httpx
@@ -14,6 +19,7 @@ from app.runs import EngineRoom
 from app.serving import Serving, serving
 from app.ui import build, launch
 from propd.errors import InvalidRequest
+from tests.proxies import SHOWN, proxied
 
 GIVEN = {"PROPD_WORKERS": "3", "PROPD_THREADS": "2", "PROPD_QUEUE": ""}
 
@@ -89,3 +95,36 @@ def test_a_visitor_beyond_the_queue_is_told_so(room: EngineRoom, tmp_path: Path)
         assert demo.share is False and demo.share_url is None
     finally:
         demo.close()
+
+
+@contextmanager
+def named_replica(name: str) -> Iterator[str]:
+    """A server that says its name; its address."""
+
+    class Says(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(name.encode())
+
+        def log_message(self, *said: Any) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Says) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
+@pytest.mark.parametrize("kind", SHOWN)
+def test_a_proxy_as_we_show_it_holds_a_visitor_at_one_replica(kind: str) -> None:
+    """A queue lives in one process: a visitor who changes it loses the answer."""
+    if shutil.which(kind) is None:
+        pytest.skip(f"{kind} is not installed")
+    with named_replica("A") as a, named_replica("B") as b, proxied(kind, [a, b]) as address:
+        visitors = []
+        for _ in range(24):
+            with httpx.Client() as visitor:
+                visitors.append({visitor.get(address).text for _ in range(5)})
+    assert {len(met) for met in visitors} == {1}
+    assert set.union(*visitors) == {"A", "B"}
