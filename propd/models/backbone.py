@@ -8,8 +8,7 @@ equals `transformers` is shown by a parity test for every family.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -20,8 +19,8 @@ from torch import Tensor
 from propd.errors import ModelUnavailable
 from propd.host import Ids, send
 from propd.models.device_map import DeviceMap, one_device
-from propd.models.four_bit import FourBit, groups_of
-from propd.models.kv_cache import KVCache
+from propd.models.kv_cache import KVCache, Window
+from propd.models.layers import Layer, Product, four_bit_product, norm_weight, take_layer
 from propd.models.linear import Linear
 from propd.models.narrow import Narrow
 from propd.models.placement import Block, Placement, place_forest, place_nodes
@@ -34,28 +33,6 @@ PREFILL_CHUNK = 512
 FAMILIES = ("llama", "mistral", "qwen2", "qwen3")
 ROPE_TYPES = ("default", "linear", "llama3", "yarn")
 """Rotary tables that do not depend on the length of the text, so that they can be made once."""
-
-
-Product = Linear | FourBit | Narrow
-"""y = x W^T + b: (T, in) -> (T, out)."""
-Packer = Callable[[Tensor, "Tensor | None"], Product]
-"""Weight (out, in) and bias -> product."""
-
-
-@dataclass(frozen=True)
-class Layer:
-    """The weights of one decoder layer."""
-
-    attention_norm: Tensor
-    qkv: Product
-    query_norm: Tensor | None
-    key_norm: Tensor | None
-    output: Product
-    mlp_norm: Tensor
-    gate_up: Product
-    down: Product
-    device: torch.device
-    """Where its weights are, and so its K and V, and where it runs."""
 
 
 class Backbone:
@@ -111,13 +88,15 @@ class Backbone:
         self.four_bit = four_bit
         self.device_map = device_map or one_device(self.device, self.layer_count)
         packer = narrowed if narrow else dense
-        self.reading = [_take_layer(layer, self.head_size, packer) for layer in core.layers]
+        self.reading = [take_layer(layer, self.head_size, packer) for layer in core.layers]
         """The layers as a prompt runs through them."""
         self.layers = self.reading
         """The layers as a step runs through them."""
         if four_bit:
-            self.layers = [_take_layer(layer, self.head_size, _four_bit) for layer in core.layers]
-        self.norm = _norm_weight(core.norm)
+            self.layers = [
+                take_layer(layer, self.head_size, four_bit_product) for layer in core.layers
+            ]
+        self.norm = norm_weight(core.norm)
         head = model.lm_head.weight.detach().to(self.dtype)
         # tied to the embedding in many models: then there is one copy of it
         tied = model.lm_head.weight is core.embed_tokens.weight
@@ -179,13 +158,13 @@ class Backbone:
         group = self.query_heads // self.kv_heads
         # once for all layers
         masks = [b.mask.to(self.sum_dtype).repeat(1, 1, group, 1) for b in place.blocks]
-        for index in range(first, last):
-            layer = layers[index]
+        windows = cache.windows(range(first, last), place)
+        for layer, window in zip(layers[first:last], windows, strict=True):
             if layer.device != hidden.device:  # only the first layer of a device
                 hidden, masks = hidden.to(layer.device), [m.to(layer.device) for m in masks]
                 place = moved(place, layer.device)
             normed = self._rms_norm(hidden, layer.attention_norm)
-            hidden = hidden + self._attend(layer, index, normed, place, masks, cache)
+            hidden = hidden + self._attend(layer, normed, place, masks, window)
             gate, up = layer.gate_up(self._rms_norm(hidden, layer.mlp_norm)).chunk(2, dim=-1)
             hidden = hidden + layer.down(F.silu(gate).mul_(up))
         return hidden.to(self.device)
@@ -221,11 +200,10 @@ class Backbone:
     def _attend(
         self,
         layer: Layer,
-        index: int,
         normed: Tensor,
         place: Placement,
         masks: Sequence[Tensor],
-        cache: KVCache,
+        window: Window,
     ) -> Tensor:
         turning = self.query_heads + self.kv_heads
         heads = layer.qkv(normed).view(len(normed), -1, self.head_size)
@@ -236,10 +214,10 @@ class Backbone:
             queries_keys = torch.cat([queries, self._rms_norm(keys, layer.key_norm)], dim=1)
         turned = _rotate(queries_keys, place.turns)
         queries, keys = turned[:, : self.query_heads], turned[:, self.query_heads :]
-        cache.write(index, keys, values, place)
+        window.write(keys, values, place)
         mixed = [
-            self._attend_block(queries[block.nodes], block, mask, *cache.seen(index, block))
-            for block, mask in zip(place.blocks, masks, strict=True)
+            self._attend_block(queries[block.nodes], block, mask, *seen)
+            for block, mask, seen in zip(place.blocks, masks, window.seen, strict=True)
         ]
         return layer.output(mixed[0] if len(mixed) == 1 else torch.cat(mixed))
 
@@ -265,7 +243,7 @@ class Backbone:
         """
         wide = x.float()
         size = torch.linalg.vector_norm(wide, dim=-1, keepdim=True)
-        # sqrt(n) of the mean is in the weight, see `_norm_weight`
+        # sqrt(n) of the mean is in the weight, see `norm_weight`
         size = size.square_().add_(self.epsilon * x.shape[-1]).sqrt_()
         return wide.div(size).mul_(weight).to(self.dtype)
 
@@ -283,69 +261,6 @@ def _rotate(x: Tensor, turns: Tensor) -> Tensor:
 def _in_order(x: Tensor, dtype: torch.dtype) -> Tensor:
     """Contiguous and in this dtype, in one copy and not in two."""
     return x.to(dtype, memory_format=torch.contiguous_format)
-
-
-def _take_layer(layer: Any, head_size: int, packer: Packer) -> Layer:
-    """Fuse q, k, v into one product and gate, up into another: fewer, larger products."""
-    attention, mlp = layer.self_attn, layer.mlp
-    queries, keys, values, output = (
-        _matrix(getattr(attention, name)) for name in ("q_proj", "k_proj", "v_proj", "o_proj")
-    )
-    gate, up, down = (_matrix(getattr(mlp, name)) for name in ("gate_proj", "up_proj", "down_proj"))
-    query_norm, key_norm = getattr(attention, "q_norm", None), getattr(attention, "k_norm", None)
-    return Layer(
-        attention_norm=_norm_weight(layer.input_layernorm),
-        qkv=_fuse(packer, _paired(queries, head_size), _paired(keys, head_size), values),
-        query_norm=query_norm and _in_pairs(_norm_weight(query_norm), head_size),
-        key_norm=key_norm and _in_pairs(_norm_weight(key_norm), head_size),
-        output=packer(*output),
-        mlp_norm=_norm_weight(layer.post_attention_layernorm),
-        gate_up=_fuse(packer, gate, up),
-        down=packer(*down),
-        device=layer.mlp.down_proj.weight.device,
-    )
-
-
-Matrix = tuple[Tensor, "Tensor | None"]
-"""Weight (out, in) and bias (out,)."""
-
-
-def _matrix(module: Any) -> Matrix:
-    return module.weight.detach(), None if module.bias is None else module.bias.detach()
-
-
-def _fuse(packer: Packer, *parts: Matrix) -> Product:
-    weight, bias = torch.cat([weight for weight, _ in parts]), None
-    if any(part is not None for _, part in parts):
-        zeros = [weight.new_zeros(len(weight)) for weight, _ in parts]
-        biases = [zero if b is None else b for (_, b), zero in zip(parts, zeros, strict=True)]
-        bias = torch.cat(biases)
-    return packer(weight, bias)
-
-
-def _four_bit(weight: Tensor, bias: Tensor | None) -> Product:
-    return FourBit(groups_of(weight), bias)
-
-
-def _paired(matrix: Matrix, head_size: int) -> Matrix:
-    """Rows of q or k in another order in each head; their products q k stay the same."""
-    weight, bias = matrix
-    return _in_pairs(weight, head_size), None if bias is None else _in_pairs(bias, head_size)
-
-
-def _in_pairs(x: Tensor, head_size: int) -> Tensor:
-    """Numbers i and i + half of a head, which the rotary embedding turns together, side by side.
-
-    x: (heads * head size, ...). Example, head size 4: rows 0 1 2 3 -> 0 2 1 3.
-    """
-    halves = x.reshape(-1, 2, head_size // 2, *x.shape[1:])
-    return halves.transpose(1, 2).reshape(x.shape)
-
-
-def _norm_weight(module: Any) -> Tensor:
-    """Weight of a norm times the root of its length, because `_rms_norm` divides by a length."""
-    weight = module.weight.detach().float()
-    return weight * len(weight) ** 0.5
 
 
 def _turns(rotary: Any, length: int, dtype: torch.dtype) -> Tensor:

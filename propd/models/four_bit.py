@@ -101,10 +101,10 @@ class FourBit:
 
     def __call__(self, x: Tensor) -> Tensor:
         """(..., in) -> (..., out), in the dtype of x."""
-        product = torch.ops.aten._weight_int4pack_mm_for_cpu
-        rows = x.reshape(-1, self.in_features).bfloat16()
-        y: Tensor = product(rows, self._codes, GROUP, self._scale_and_middle)
-        y = y.view(*x.shape[:-1], self.out_features)
+        if x.dim() != 2:  # what goes through layers is (T, in): 120 times a step
+            return self(x.reshape(-1, self.in_features)).view(*x.shape[:-1], self.out_features)
+        product = torch._weight_int4pack_mm_for_cpu
+        y: Tensor = product(x.bfloat16(), self._codes, GROUP, self._scale_and_middle)
         return (y if self.bias is None else y.add_(self.bias)).to(x.dtype)
 
 

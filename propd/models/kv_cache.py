@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -10,7 +11,28 @@ from torch import Tensor
 
 from propd.errors import InvalidRequest
 from propd.host import send
-from propd.models.placement import Block, Placement
+from propd.models.placement import Placement
+
+ALL = slice(None)
+
+
+class Window(NamedTuple):
+    """What a pass writes to one layer's cache, and what it looks at there."""
+
+    own: tuple[Tensor, Tensor]
+    """K and V (kv heads, T, size) of the nodes themselves, where these lie side by side; else all
+    that the layer has, (B, kv heads, capacity, size)."""
+    seen: Sequence[tuple[Tensor, Tensor]]
+    """For each block K and V (R, kv heads, E, size), E as in its mask."""
+    side_by_side: bool
+
+    def write(self, keys: Tensor, values: Tensor, place: Placement) -> None:
+        """Put the nodes' K and V behind each row's past. keys, values: (T, kv heads, size)."""
+        for store, news in zip(self.own, (keys, values), strict=True):
+            if self.side_by_side:
+                store.copy_(news.transpose(0, 1))
+            else:
+                store[place.cache_rows, :, place.cache_slots] = news.to(store.dtype)
 
 
 class KVCache:
@@ -40,32 +62,33 @@ class KVCache:
         self.lengths = [0] * batch
         self._touched = 0  # slots beyond it are still the zeros they were made of
 
-    def write(self, layer: int, keys: Tensor, values: Tensor, place: Placement) -> None:
-        """Put the nodes' K and V behind each row's past.
-
-        keys, values: (T, kv heads, head size).
-        """
-        end = place.end
+    def windows(self, layers: range, place: Placement) -> list[Window]:
+        """What a pass needs of the cache in each of these layers, cut out once for all of them."""
+        end, row = place.end, place.first_row
         if end > self.capacity:
             raise InvalidRequest(
                 f"The cache holds {self.capacity} tokens and the step needs {end}; "
                 "ask for fewer new tokens or a shorter prompt."
             )
-        one = place.rows == 1 and place.ends_there
-        new_text = one and self.lengths[place.first_row] == 0
+        here = slice(layers.start, layers.stop)
+        side_by_side = place.rows == 1 and place.ends_there
+        if side_by_side and self.lengths[row] == 0:  # a new text
+            for store in (self.keys, self.values):
+                store[here, row, :, end : self._touched] = 0
         self.touch(end)
-        for store, news in ((self.keys[layer], keys), (self.values[layer], values)):
-            if one:
-                store[place.first_row, :, end - len(news) : end] = news.transpose(0, 1)
-                if new_text:
-                    store[place.first_row, :, end : self._touched] = 0
-            else:
-                store[place.cache_rows, :, place.cache_slots] = news.to(store.dtype)
+        seen = [self._cut(here, block.rows, slice(block.mask.shape[-1])) for block in place.blocks]
+        slots = slice(end - place.starts[-1], end)
+        own = self._cut(here, row, slots) if side_by_side else self._cut(here)
+        return [
+            Window(mine, blocks, side_by_side) for mine, *blocks in zip(own, *seen, strict=True)
+        ]
 
-    def seen(self, layer: int, block: Block) -> tuple[Tensor, Tensor]:
-        """What a block attends to: two views (R, kv heads, E, head size), E as in its mask."""
-        end = block.mask.shape[-1]
-        return self.keys[layer, block.rows, :, :end], self.values[layer, block.rows, :, :end]
+    def _cut(
+        self, layers: slice, rows: slice | int = ALL, slots: slice = ALL
+    ) -> list[tuple[Tensor, Tensor]]:
+        """K and V of each layer, of some rows and slots: views."""
+        keys, values = self.keys[layers, rows, :, slots], self.values[layers, rows, :, slots]
+        return list(zip(keys.unbind(0), values.unbind(0), strict=True))
 
     def touch(self, end: int) -> None:
         """Slots before this one are written; a replayed graph writes without saying so."""

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from propd.models.kv_cache import KVCache
+from propd.models.kv_cache import KVCache, Window
 from propd.models.placement import Block, Placement
 
 
@@ -49,24 +49,25 @@ class SpreadCache(KVCache):
             part.lengths = list(self.lengths)
             yield part, span
 
-    def write(self, layer: int, keys: Tensor, values: Tensor, place: Placement) -> None:
+    def windows(self, layers: range, place: Placement) -> list[Window]:
         """As `KVCache`."""
-        part, span = next((part, span) for part, span in self._ready() if layer in span)
-        part.write(layer - span.start, keys, values, place)
+        return [
+            window
+            for part, inside in self._parts_of(layers)
+            for window in part.windows(inside, place)
+        ]
 
-    def seen(self, layer: int, block: Block) -> tuple[Tensor, Tensor]:
-        """As `KVCache`."""
-        parts = zip(self.parts, self._spans, strict=True)
-        part, span = next((part, span) for part, span in parts if layer in span)
-        return part.seen(layer - span.start, block)
+    def _parts_of(self, layers: range) -> Iterator[tuple[KVCache, range]]:
+        """The parts that hold some of these layers, and which of a part's own these are."""
+        for part, span in self._ready():
+            first, last = max(layers.start, span.start), min(layers.stop, span.stop)
+            if first < last:
+                yield part, range(first - span.start, last - span.start)
 
     def keep(self, layers: slice, row: int, nodes: Sequence[int]) -> None:
         """As `KVCache`."""
-        wanted = range(self._spans[-1].stop)[layers]
-        for part, span in self._ready():
-            first, last = max(wanted.start, span.start), min(wanted.stop, span.stop)
-            if first < last:
-                part.keep(slice(first - span.start, last - span.start), row, nodes)
+        for part, inside in self._parts_of(range(self._spans[-1].stop)[layers]):
+            part.keep(slice(inside.start, inside.stop), row, nodes)
 
     def commit(self, row: int, nodes: Sequence[int]) -> None:
         """As `KVCache`."""
