@@ -12,9 +12,10 @@ from propd.core import CostTable, DecodingConfig
 from propd.errors import InvalidRequest
 from propd.planning.chances import AcceptanceEstimator
 from propd.planning.cost import CostModel, CurveCost, FrozenCost, LineCost
+from propd.planning.dynamic import DynamicPlanner
 from propd.planning.exploration import Explorer
 from propd.planning.guesser import DEEPEST, Guesser
-from propd.planning.planner import DynamicPlanner, FixedPlanner, Planner
+from propd.planning.planner import FixedPlanner, Planner
 from propd.tree.growth import grow
 from propd.tree.topology import ROOT_ONLY
 

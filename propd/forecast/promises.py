@@ -13,7 +13,8 @@ from propd.forecast.settings import Settings, Table
 from propd.planning.chances import AcceptanceEstimator
 from propd.planning.cost import CostModel, CurveCost, FrozenCost, Work
 from propd.planning.drafts import NO_DRAFTS
-from propd.planning.planner import DynamicPlanner, Outlook
+from propd.planning.dynamic import DynamicPlanner
+from propd.planning.planner import Outlook
 from propd.requests import MAX_TREE
 
 BATCHES = (1, 2, 4, 8, 16, 32)

@@ -21,7 +21,7 @@ NEAR = 1.5
 
 
 class Weighed(Protocol):
-    """Candidate sizes with what is expected of each (`propd.planning.planner.Options`)."""
+    """Candidate sizes with what is expected of each (`propd.planning.dynamic.Options`)."""
 
     @property
     def sizes(self) -> Sequence[int]:

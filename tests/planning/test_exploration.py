@@ -3,8 +3,8 @@
 from itertools import pairwise
 
 from propd.planning.cost import Work
+from propd.planning.dynamic import Options
 from propd.planning.exploration import Explorer
-from propd.planning.planner import Options
 
 OPTIONS = Options((0, 4, 16), (1.0, 1.6, 1.8), (40.0, 44.0, 60.0), prunes=False)
 

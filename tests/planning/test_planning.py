@@ -8,9 +8,10 @@ from propd.core import CostTable, Milliseconds, SizeDecision, TokenTree
 from propd.planning.chances import AcceptanceEstimator, Calibration, RunningRatio
 from propd.planning.cost import CurveCost, FrozenCost, LineCost, Work
 from propd.planning.drafts import NO_DRAFTS, Drafts, Guesses, HeadDrafts
+from propd.planning.dynamic import DynamicPlanner
 from propd.planning.exploration import Explorer
 from propd.planning.feedback import Feedback, RowFeedback
-from propd.planning.planner import DynamicPlanner, Outlook
+from propd.planning.planner import Outlook
 from propd.tree.growth import grow
 
 TABLE = [[0.5, 0.1, 0.05], [0.3, 0.1, 0.05]]
