@@ -22,6 +22,10 @@ SURE = 0.999
 """Most belief: a change of the text shall be noticed in time."""
 LUCK = 0.02
 """Chance that a list of guesses holds the true token though the heads know nothing."""
+RECALL = 0.75
+"""Of true nodes whose parent is true, at first: the share that pruning lets live."""
+STAYS = 0.66
+"""Of all nodes whose parent lives, at first: likewise."""
 PRIOR_WEIGHT = 15
 """Observations that the prior counts for: at first the live text counts for more than `RATE`."""
 
@@ -128,8 +132,9 @@ class Survival:
 
     Owned by one decoding session. Kept for each depth and rank (nodes) and each depth (true nodes),
     so that the planner can tell how many tokens of a tree will reach the late layers, and how much
-    of its expected length. Begins with a guess, or with what is known: chances[d][k] of the nodes,
-    recall[d] of the true ones.
+    of its expected length. Begins as on benchmark prompts (docs/lab-notebook.md), or with what is
+    known: chances[d][k] of the nodes, recall[d] of the true ones. A beginning that hopes for more
+    lets pruning look cheap until it has cost dozens of steps.
     """
 
     def __init__(
@@ -140,18 +145,25 @@ class Survival:
         chances: Sequence[Sequence[float]] = (),
         recall: Sequence[float] = (),
     ) -> None:
-        self._chances = [list(row) for row in chances] or [[0.5] * ranks for _ in range(depths)]
-        self._recall = list(recall) or [0.95] * depths
+        self._chances = [list(row) for row in chances] or [
+            [STAYS * STAYS**depth] * ranks for depth in range(depths)
+        ]
+        self._recall = list(recall) or [RECALL] * depths
+        self._seen_nodes = [[0] * len(row) for row in self._chances]
+        self._seen_truths = [0] * depths
         self.rate = rate
 
     def observe_node(self, depth: int, rank: int, survived: bool) -> None:
         """The early head let this node live, or not."""
-        row = self._chances[depth - 1]
-        row[rank] += self.rate * (survived - row[rank])
+        row, seen = self._chances[depth - 1], self._seen_nodes[depth - 1]
+        seen[rank] += 1
+        row[rank] += _rate(self.rate, seen[rank]) * (survived - row[rank])
 
     def observe_truth(self, depth: int, survived: bool) -> None:
         """The same of a node that the model then chose, or would have chosen."""
-        self._recall[depth - 1] += self.rate * (survived - self._recall[depth - 1])
+        self._seen_truths[depth - 1] += 1
+        rate = _rate(self.rate, self._seen_truths[depth - 1])
+        self._recall[depth - 1] += rate * (survived - self._recall[depth - 1])
 
     def of_node(self, depth: int, rank: int) -> float:
         """Expected chance that the node reaches the late layers."""
