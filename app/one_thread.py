@@ -39,12 +39,17 @@ class OneThread:
         return answer
 
     def iterate(self, items: Iterator[Item]) -> Iterator[Item]:
-        """The items of a generator that runs there; closing this one closes that one."""
+        """The items of a generator that runs there; closing this one closes that one.
+
+        It does not wait until that one is closed: whoever closes may be the server's own loop, or
+        this very thread as it collects garbage, or a program that ends. What is asked next comes
+        after it anyway.
+        """
         try:
             while (item := self.ask(lambda: next(items, OVER)).result()) is not OVER:
                 yield item  # type: ignore[misc]
         finally:
-            self.ask(items.close).result()  # type: ignore[attr-defined]
+            self.ask(items.close)  # type: ignore[attr-defined]
 
     def _work(self) -> None:
         while True:

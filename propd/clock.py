@@ -70,6 +70,7 @@ class DeviceWatch(StepWatch):
         here = super()._spent()
         passed = takewhile(lambda mark: mark.query(), self._marks)
         there = [begin.elapsed_time(end) for begin, end in pairwise(passed)]
+        there = there[: len(here) - 1]  # the last lap takes what is left of the host's time
         behind = here[len(there) :]
         rest = max(0.0, sum(here) - sum(there))
         return there + [rest * lap / max(sum(behind), 1e-9) for lap in behind]

@@ -94,6 +94,7 @@ def record_cuda(device: torch.device, call: Call) -> tuple[Callable[[], None], t
             call()
         torch.cuda.current_stream().wait_stream(side)
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
+        # another thread's session may ask for its marks meanwhile
+        with torch.cuda.graph(graph, capture_error_mode="thread_local"):
             outputs = call()
     return graph.replay, outputs

@@ -17,7 +17,7 @@ class Session:
     """An open decoding session; a context manager. `propd.engine.Engine.open` makes one.
 
     Weights and heads are shared with other sessions and read-only; cache, estimators and trees are
-    this session's own and freed when it is closed.
+    this session's own and freed when it is closed (or, on a GPU, left to the next request).
     """
 
     def __init__(

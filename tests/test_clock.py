@@ -96,6 +96,17 @@ def test_a_step_that_nobody_waits_for_has_the_time_of_the_host(device: Device) -
     assert (told.grow, told.early) == pytest.approx((2.0, 3.0))
 
 
+def test_phases_add_up_where_the_device_has_passed_every_mark(device: Device) -> None:
+    """Also if it began the step late, behind work of the step before."""
+    device.launch(8)
+    watch = DeviceWatch(device.mark)
+    device.launch(4), watch.lap("early")
+    device.launch(6), device.read(), watch.lap("verify")
+    told = watch.result()
+    assert told.total == pytest.approx(18.0)
+    assert told.early == pytest.approx(4.0)
+
+
 @pytest.mark.parametrize("new", [StepWatch, lambda: watch_of(torch.device("cpu"))])
 def test_laps_of_a_phase_add_up(device: Device, new: Callable[[], StepWatch]) -> None:
     watch = new()

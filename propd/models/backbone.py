@@ -251,7 +251,7 @@ class Backbone:
 def _rotate(x: Tensor, turns: Tensor) -> Tensor:
     """Rotary position embedding: x (T, heads, head size), turns (T, 1, head size / 2) complex.
 
-    The two numbers of a pair lie side by side, see `_paired`, and turn as a complex number.
+    The two numbers of a pair lie side by side (`propd.models.layers`) and turn as a complex number.
     """
     real = turns.real.dtype
     pairs = torch.view_as_complex(x.to(real).view(*x.shape[:-1], -1, 2))

@@ -97,6 +97,6 @@ def _in_pairs(x: Tensor, head_size: int) -> Tensor:
 
 
 def norm_weight(module: Any) -> Tensor:
-    """Weight of a norm times the root of its length, because `_rms_norm` divides by a length."""
+    """Weight of a norm times the root of its length, because the backbone divides by a length."""
     weight = module.weight.detach().float()
     return weight * len(weight) ** 0.5

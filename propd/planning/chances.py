@@ -150,7 +150,7 @@ class Survival:
         ]
         self._recall = list(recall) or [RECALL] * depths
         self._seen_nodes = [[0] * len(row) for row in self._chances]
-        self._seen_truths = [0] * depths
+        self._seen_truths = [0] * len(self._recall)
         self.rate = rate
 
     def observe_node(self, depth: int, rank: int, survived: bool) -> None:

@@ -56,7 +56,21 @@ def test_closing_closes_there() -> None:
     items = there.iterate(endless())
     next(items)
     items.close()  # type: ignore[attr-defined]
-    assert closed == ["there"]
+    assert there.ask(lambda: list(closed)).result() == ["there"]
+
+
+def test_closing_in_that_thread_itself_does_not_wait_for_itself() -> None:
+    """Garbage is collected wherever it is found: there, too."""
+    there = OneThread("there")
+    items = there.iterate(iter_of([1, 2]))
+    next(items)
+    there.ask(items.close).result(timeout=10)  # type: ignore[attr-defined]
+    assert there.ask(lambda: 3).result(timeout=10) == 3
+
+
+def iter_of(numbers: list[int]) -> Iterator[int]:
+    """A generator of these."""
+    yield from numbers
 
 
 def test_the_model_is_loaded_and_asked_in_one_thread(
