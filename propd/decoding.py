@@ -167,11 +167,11 @@ class DecodingSession:
     def _pass(self) -> list[StepEvent]:
         watch = watch_of(self.backbone.device)
         outlook = self._look_ahead()
-        wanted = self.planner.wants_drafts(outlook)
+        wanted = self._wants_drafts(outlook)
         watch.lap("grow")
         drafts = self._draft(wanted)
         watch.lap("draft")
-        trees, decision = self.planner.plan(outlook, drafts)
+        trees, decision = self._plan(outlook, drafts)
         drafted = [fill(tree, said) for tree, said in zip(trees, drafts, strict=True)]
         nodes = self._embed(trees, drafted)
         watch.lap("grow")
@@ -211,6 +211,14 @@ class DecodingSession:
     def _look_ahead(self) -> Outlook:
         past = round(sum(self.cache.lengths) / len(self.rows))
         return Outlook(tuple(row.remaining - 1 for row in self.rows), past)
+
+    def _wants_drafts(self, outlook: Outlook) -> bool:
+        return self.planner.wants_drafts(outlook)
+
+    def _plan(
+        self, outlook: Outlook, drafts: Sequence[Drafts]
+    ) -> tuple[list[TokenTree], SizeDecision]:
+        return self.planner.plan(outlook, drafts)
 
     def _draft(self, wanted: bool) -> Sequence[Drafts]:
         drafts: Sequence[Drafts] = [NO_DRAFTS] * len(self.rows)

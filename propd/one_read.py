@@ -35,6 +35,7 @@ from propd.models.kv_cache import KVCache
 from propd.nodes import Nodes
 from propd.planning.chances import RunningRatio
 from propd.planning.drafts import Drafted, Drafts
+from propd.planning.planner import Outlook, size_of
 from propd.planning.pruner import Pruner, can_keep_on_device
 from propd.rows import Row
 from propd.sent import Sent, bucket_of, placement_of, pruning_read, survivors_of, tensors_of
@@ -84,6 +85,9 @@ class OneReadSession(DecodingSession):
         self.left = RunningRatio()
         """Nodes that survived, of those drafted."""
         self._wanted = self.planner.max_nodes > 0
+        self._too_late = False
+        """Whether the planner wants drafts and did not in the step before: it has changed its mind,
+        and to ask the heads now would let the device wait for the host once more."""
         self._sent: Sent
 
     # Cache and graphs come from the shelf and go there.
@@ -114,14 +118,23 @@ class OneReadSession(DecodingSession):
 
     # Drafting, a step ahead.
 
-    def _draft(self, wanted: bool) -> Sequence[Drafts]:
-        self._wanted = wanted  # what the planner wants now it will want in the next step, too
-        return super()._draft(wanted)
+    def _wants_drafts(self, outlook: Outlook) -> bool:
+        # what the planner wants now it will want in the next step, too
+        self._wanted = super()._wants_drafts(outlook)
+        ready = all(row.said is not None for row in self.rows)
+        self._too_late = self._wanted and self.heads is not None and not ready
+        return self._wanted and not self._too_late
+
+    def _plan(
+        self, outlook: Outlook, drafts: Sequence[Drafts]
+    ) -> tuple[list[TokenTree], SizeDecision]:
+        if not self._too_late:
+            return super()._plan(outlook, drafts)
+        trees = [ROOT_ONLY] * outlook.rows  # guesses come with this step's read, for the next
+        return trees, size_of(trees)
 
     def _ask(self, heads: DraftHeads) -> Sequence[Drafts]:
-        said = [row.said for row in self.rows if row.said is not None]
-        # short of some when the planner has changed its mind: that takes a read more
-        return said if len(said) == len(self.rows) else super()._ask(heads)
+        return [row.said for row in self.rows if row.said is not None]
 
     def _draft_ahead(self) -> None:
         if self._sent.arrived:
@@ -137,7 +150,7 @@ class OneReadSession(DecodingSession):
         logits = self.backbone.logits(final)
         numbers = send(np.array(self._numbers(row, 1)), final.device)
         choice = choose(logits, numbers, self.config)
-        guesses = self._guess(final, choice) if self._wanted else ()
+        guesses = self._guess(final, choice) if self.planner.max_nodes else ()
         chosen, *told = read(choice, *guesses)
         row.said = told_drafts(*told)[0] if told else None
         return self._judge(row, ROOT_ONLY, (token,), logits, chosen)
