@@ -2,7 +2,7 @@
 
 OpenMP, by which PyTorch shares a product out, gives each thread that multiplies a team of its own,
 and keeps it. With more threads in all teams than there are cores, it lets them sleep between two
-products instead of waiting awake, and a step takes half as long again. A page answers each message
+products instead of waiting awake, and every step gets slower. A page answers each message
 from another thread of its server, so work would end up there.
 """
 
