@@ -311,6 +311,11 @@ def _train_parser(parser: argparse.ArgumentParser) -> None:
         "--early-only", action="store_true", help="no draft heads; OUT holds somebody else's"
     )
     parser.add_argument(
+        "--phrases-only",
+        action="store_true",
+        help="no training: count what usually follows a few tokens, beside the heads in OUT",
+    )
+    parser.add_argument(
         "--dependent", action="store_true", help="each head sees what was guessed before it (Hydra)"
     )
     parser.add_argument(

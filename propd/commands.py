@@ -77,7 +77,9 @@ def distill(options: argparse.Namespace) -> int:
 
 
 def train(options: argparse.Namespace) -> int:
-    """Train heads for a model."""
+    """Train heads for a model, or count phrases for heads that are there."""
+    if options.phrases_only:
+        return _count_phrases(options)
     from propd.library import load
     from propd.models.loading import resolve_device
     from propd.training.command import train_heads
@@ -105,6 +107,16 @@ def train(options: argparse.Namespace) -> int:
         report,
         options.precision,
     )
+    return 0
+
+
+def _count_phrases(options: argparse.Namespace) -> int:
+    from propd.training.command import write_phrases
+    from propd.training.corpus import Corpus
+
+    if not options.out.is_dir():
+        raise InvalidRequest(f"There is no folder {options.out}; give one with heads in it.")
+    write_phrases(Corpus.load_all(options.data), options.out, report)
     return 0
 
 

@@ -29,6 +29,7 @@ from propd.planning.cost import Work
 from propd.planning.drafts import NO_DRAFTS, Drafted, Drafts, fill
 from propd.planning.feedback import Feedback
 from propd.planning.guesser import Guesser, Mixture
+from propd.planning.phrases import LONGEST
 from propd.planning.planner import Outlook, Planner
 from propd.planning.pruner import Pruner, told_of
 from propd.planning.text_index import TextIndex
@@ -124,7 +125,8 @@ class DecodingSession:
         if remaining < 1:
             raise prompt_too_long(f"{len(prompt):,} tokens", room)
         chooser = Chooser(self.config, self.config.seed + number)
-        row = Row(number, remaining, chooser, len(prompt), began=self.clock.seconds)
+        tail = tuple(prompt[-LONGEST:])
+        row = Row(number, remaining, chooser, len(prompt), began=self.clock.seconds, tail=tail)
         if self.config.guesses in ("text", "both"):
             row.text = TextIndex(prompt)
         try:
@@ -227,7 +229,7 @@ class DecodingSession:
         if self.guesser is None:
             return drafts
         rows = zip(self.rows, drafts, strict=True)
-        return [self.guesser.mix(said, row.text) for row, said in rows]
+        return [self.guesser.mix(said, row.text, row.tail) for row, said in rows]
 
     def _ask(self, heads: DraftHeads) -> Sequence[Drafts]:
         hidden = torch.stack([row.hidden for row in self.rows])

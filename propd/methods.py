@@ -217,7 +217,9 @@ def make_guesser(config: DecodingConfig, shape: HeadsShape | None) -> Guesser | 
         return None
     if _is_dynamic(config) and config.values == "rank":
         return None
-    return Guesser(len(shape.acceptance_table) if shape is not None else 0)
+    if shape is None:
+        return Guesser(0)
+    return Guesser(len(shape.acceptance_table), phrases=shape.phrases)
 
 
 def make_pruner(config: DecodingConfig, shape: HeadsShape | None, cost: CostModel) -> Pruner | None:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from propd.core import FinishReason
 from propd.planning.drafts import HeadDrafts
+from propd.planning.phrases import LONGEST
 from propd.planning.text_index import TextIndex
 from propd.tree.sampling import Chooser
 from propd.verification import Verdict
@@ -38,6 +39,8 @@ class Row:
     events: int = 0
     """Events told so far."""
     finish_reason: FinishReason | None = None
+    tail: tuple[int, ...] = ()
+    """The last tokens of the text so far, the root among them."""
     text: TextIndex | None = None
     """Prompt and answer so far, where guesses are made from them."""
 
@@ -52,8 +55,10 @@ class Row:
         final: (n, H) of its verified nodes; tokens: (n,) their ids.
         """
         accepted = verdict.acceptance
+        written = accepted.written(tokens)
         if self.text is not None:
-            self.text.add(accepted.written(tokens))
+            self.text.add(written)
+        self.tail = (*self.tail, *written)[-LONGEST:]
         self.hidden = final[accepted.path[-1] if accepted.path else 0]
         self.root = -1 if accepted.bonus is None else accepted.bonus
         self.written += accepted.count

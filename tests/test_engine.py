@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ import pytest
 
 import propd
 from propd import DecodingConfig, InvalidRequest, ModelUnavailable, RunStats
+from propd.heads.phrase_files import save_phrases
+from propd.planning.phrases import count_phrases
 from propd.text import TextStream
 
 
@@ -152,6 +155,28 @@ def test_heads_that_do_not_fit_are_refused(
     (tmp_path / "config.json").write_text(json.dumps({**config, field: value}))
     with pytest.raises(ModelUnavailable, match=sentence):
         propd.load(str(tiny_folder), heads=str(tmp_path))
+
+
+@pytest.mark.parametrize("method", ["propd", "propd-heads"])
+def test_phrases_change_the_guesses_and_never_the_text(
+    tiny_folder: Path, tmp_path: Path, engine: propd.Engine, method: str
+) -> None:
+    """They are counted over the model's own answers, so they know what comes."""
+    prompts = ["abc", "the same", "another one"]
+    settings = {"max_new_tokens": 40, "tree_size": 6, "prune_when": "pays"}
+    plain = engine.generate_batch(prompts, method="autoregressive", max_new_tokens=40)
+    shutil.copytree(tiny_folder / "heads", tmp_path / "heads")
+    texts = [
+        ([*engine.encode(prompt), *run.token_ids], len(engine.encode(prompt)))
+        for prompt, run in zip(prompts, plain, strict=True)
+    ]
+    save_phrases(tmp_path / "heads", count_phrases(texts))
+    knowing = propd.load(str(tiny_folder), heads=str(tmp_path / "heads"))
+    runs = [e.generate_batch(prompts, method=method, **settings) for e in (engine, knowing)]
+    for found in runs:
+        assert [run.token_ids for run in found] == [run.token_ids for run in plain]
+    before, after = (sum(run.stats.steps for run in found) for found in runs)
+    assert after < before
 
 
 def test_no_prompts_are_refused(engine: propd.Engine) -> None:

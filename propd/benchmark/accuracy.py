@@ -18,9 +18,10 @@ import torch
 from propd.core import DecodingConfig, TokenTree
 from propd.engine import Engine
 from propd.errors import InvalidRequest
-from propd.heads.protocol import DraftHeads
+from propd.heads.protocol import DraftHeads, HeadsShape
 from propd.planning.drafts import NO_DRAFTS, Drafts, known_ranks
 from propd.planning.guesser import Guesser
+from propd.planning.phrases import LONGEST
 from propd.planning.text_index import TextIndex
 from propd.tree.growth import grow_by
 
@@ -43,6 +44,10 @@ class PlainText:
     answer: tuple[int, ...]
     drafts: tuple[Drafts, ...]
     """``drafts[i]``: behind ``answer[i]``, for all but the last token."""
+
+    def up_to(self, place: int) -> tuple[int, ...]:
+        """The last tokens up to ``answer[place]``."""
+        return (*self.prompt[-LONGEST:], *self.answer[: place + 1])[-LONGEST:]
 
 
 @dataclass
@@ -137,18 +142,20 @@ def _count(tally: Tally, text: PlainText, way: Guessing, heads: DraftHeads) -> N
     _count_ranks(tally, text, way, heads)
     tally.tokens += len(text.answer) - 1
     for size in SIZES:
-        passes = sum(1 for _ in replay(text, way, heads.shape.draft_heads, size))
+        passes = sum(1 for _ in replay(text, way, heads.shape, size))
         tally.passes[size] = tally.passes.get(size, 0) + passes
 
 
 def _count_ranks(tally: Tally, text: PlainText, way: Guessing, heads: DraftHeads) -> None:
     depths = heads.shape.draft_heads
-    guesser = Guesser(depths)
+    guesser = Guesser(depths, phrases=heads.shape.phrases)
     index = TextIndex(text.prompt)
     for place, said in enumerate(text.drafts):
         index.add(text.answer[place : place + 1])
         mixture = guesser.mix(
-            NO_DRAFTS if way == "text" else said, None if way == "heads" else index
+            NO_DRAFTS if way == "text" else said,
+            None if way == "heads" else index,
+            text.up_to(place),
         )
         truths = text.answer[place + 1 : place + 1 + depths]
         ranks = known_ranks(mixture, truths)
@@ -163,13 +170,14 @@ def _count_ranks(tally: Tally, text: PlainText, way: Guessing, heads: DraftHeads
         guesser.learn(mixture, truths[:1])
 
 
-def replay(text: PlainText, way: Guessing, heads: int, size: int) -> Iterator[int]:
+def replay(text: PlainText, way: Guessing, shape: HeadsShape, size: int) -> Iterator[int]:
     """The number of tokens that each pass of a run with trees of this size would have written."""
-    guesser, index = Guesser(heads), TextIndex([*text.prompt, *text.answer[:1]])
+    guesser = Guesser(shape.draft_heads, phrases=shape.phrases)
+    index = TextIndex([*text.prompt, *text.answer[:1]])
     at, last = 0, len(text.answer) - 1
     while at < last:
         said = NO_DRAFTS if way == "text" else text.drafts[at]
-        mixture = guesser.mix(said, None if way == "heads" else index)
+        mixture = guesser.mix(said, None if way == "heads" else index, text.up_to(at))
         deepest = min(mixture.depth, last - at - 1)
         tree = grow_by(mixture.after, size, deepest)
         written = _accepted(tree, known_ranks(mixture, text.answer[at + 1 : at + 1 + deepest]))

@@ -20,6 +20,7 @@ from propd.heads.early_files import CONFIG as EARLY_CONFIG
 from propd.heads.early_files import early_file, load_early
 from propd.heads.layouts import check_names, check_weights, plain_names, weights_of
 from propd.heads.medusa import MedusaHeads
+from propd.heads.phrase_files import PHRASES, load_phrases
 from propd.heads.protocol import DraftHeads, check_fit, check_ranges
 from propd.heads.published import acceptance_prior
 from propd.heads.rooted import FORMAT, Heads, HeadsConfig, HeadWeights
@@ -86,7 +87,8 @@ def _open_ours(folder: Path, raw: dict[str, Any], backbone: Backbone) -> Heads:
     weights = HeadWeights(config)
     weights.load_state_dict(tensors)
     check_finite(f"in {folder}", tensors.values())
-    return Heads(config, weights, token_map, reference, backbone)
+    phrases = load_phrases(folder, backbone.vocabulary_size)
+    return Heads(config, weights, token_map, reference, backbone, phrases)
 
 
 def _check_words(
@@ -116,7 +118,8 @@ def _open_medusa(folder: Path, raw: dict[str, Any], backbone: Backbone) -> Medus
         early = load_early(folder, backbone)
     else:
         early = LogitLens(backbone.final_norm, backbone.lm_head_weight, backbone.layer_count)
-    heads = MedusaHeads(weights, table, backbone, early)
+    phrases = load_phrases(folder, backbone.vocabulary_size)
+    heads = MedusaHeads(weights, table, backbone, early, phrases)
     check_fit(label, heads.shape, backbone)
     return heads
 
@@ -147,7 +150,8 @@ def _tensor_files(folder: Path) -> list[Path]:
     """Medusa's own file, or all: the heads may be spread over shards."""
     if (folder / MEDUSA).exists():
         return [folder / MEDUSA]
-    files = [p for p in sorted(folder.glob("*.safetensors")) if not p.name.startswith("early-")]
+    others = ("early-", PHRASES)
+    files = [p for p in sorted(folder.glob("*.safetensors")) if not p.name.startswith(others)]
     index = folder / "model.safetensors.index.json"
     if index.exists():
         shards = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()

@@ -20,6 +20,7 @@ from propd.host import Ids
 from propd.models.backbone import Backbone
 from propd.models.linear import Linear
 from propd.planning.drafts import Drafts
+from propd.planning.phrases import Phrases
 
 Block = tuple[Tensor, Tensor | None]
 """Weight (H, H) and bias (H,) of a residual block; not every layout has biases."""
@@ -54,6 +55,7 @@ class MedusaHeads:
         acceptance_table: tuple[tuple[float, ...], ...],
         backbone: Backbone,
         early: EarlyLook,
+        phrases: Phrases | None = None,
     ) -> None:
         """Weights that fit the backbone (`propd.heads.layouts.check_weights`); they are copied to
         its device and dtype."""
@@ -64,6 +66,7 @@ class MedusaHeads:
             acceptance_table,
             early_kind=early.kind,
             draft_kind="medusa",
+            phrases=phrases,
         )
         device, dtype = backbone.device, backbone.dtype
         self._blocks = [

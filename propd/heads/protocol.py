@@ -12,6 +12,7 @@ from propd.errors import ModelUnavailable
 from propd.host import read
 from propd.models.backbone import Backbone
 from propd.planning.drafts import RANKS, Drafts, Guesses, HeadDrafts
+from propd.planning.phrases import Phrases
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,9 @@ class HeadsShape:
     draft_kind: str = "own"
     """Whose draft heads: ``rooted`` are this project's, ``dependent`` too, ``medusa`` Medusa's,
     ``own`` yours."""
+    phrases: Phrases | None = None
+    """What usually follows a few tokens, by which lists of heads are weighed anew; None: they stay
+    as they are."""
 
     @property
     def prune_layer(self) -> int:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar, cast
 
 import torch
@@ -26,6 +26,7 @@ from propd.models.backbone import Backbone
 from propd.models.four_bit import pack_roughly
 from propd.models.linear import Linear
 from propd.planning.drafts import Drafts, Guesses, Path
+from propd.planning.phrases import Phrases
 
 FORMAT = "propd-heads/2"
 
@@ -180,10 +181,11 @@ class Heads:
         token_map: Tensor,
         reference: Tensor,
         backbone: Backbone,
+        phrases: Phrases | None = None,
     ) -> None:
         """token_map: (R,) model token id of each reduced id; reference: ids of the words that
         candidates are ranked among by the early heads."""
-        self.config, self.shape = config, config.shape
+        self.config, self.shape = config, replace(config.shape, phrases=phrases)
         self.weights = weights.to(backbone.device, backbone.dtype).eval().requires_grad_(False)
         self.token_map, self.reference = token_map.to(backbone.device), reference
         self._draft = packed(self.weights.draft, pack_roughly)

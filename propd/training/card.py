@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from propd.heads.phrase_files import PHRASES
 from propd.heads.rooted import HeadsConfig
 
 
@@ -24,6 +25,7 @@ def write_card(folder: Path, config: HeadsConfig) -> None:
         f"top-k {config.prune_top_k}",
         f"- reduced vocabulary of {facts.get('vocabulary')} tokens: rows of the model's LM head, "
         "which are not stored here",
+        *_phrases(folder),
         "- float16 safetensors; licence Apache-2.0, as the base model's",
         "",
         "## Training",
@@ -57,6 +59,15 @@ def write_card(folder: Path, config: HeadsConfig) -> None:
         "",
     ]
     (folder / "README.md").write_text("\n".join(lines))
+
+
+def _phrases(folder: Path) -> list[str]:
+    if not (folder / PHRASES).exists():
+        return []
+    return [
+        f"- {PHRASES}: what followed one to three tokens of text the model wrote; by it the",
+        "  heads' guesses are weighed anew behind each guess before them",
+    ]
 
 
 def _row(head: int, table: tuple[float, ...]) -> str:

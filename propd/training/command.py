@@ -13,8 +13,10 @@ import torch
 from accelerate import Accelerator
 
 from propd.errors import InvalidRequest
+from propd.heads.phrase_files import save_phrases
 from propd.heads.rooted import HeadsConfig
 from propd.models.backbone import Backbone
+from propd.planning.phrases import count_phrases
 from propd.training.card import write_card
 from propd.training.corpus import Corpus
 from propd.training.hidden import HiddenStates, cache_hidden_states
@@ -53,6 +55,13 @@ def train_heads(
     run.train()
     accelerator.wait_for_everyone()
     return run.finish(corpus) if accelerator.is_main_process else trainer.config
+
+
+def write_phrases(corpus: Corpus, out: Path, say: Say) -> None:
+    """Count what usually follows a few tokens of the training text, beside the heads in ``out``."""
+    phrases = count_phrases(corpus.answers())
+    save_phrases(out, phrases)
+    say(f"{len(phrases):,} phrases counted over {len(corpus.split()[0]):,} answers")
 
 
 class _Run:
@@ -108,6 +117,8 @@ class _Run:
             "minutes": round((time.monotonic() - self.began) / 60, 1),
         }
         config = trainer.save(self.out, {**facts, **asdict(plan)})
+        if plan.draft_heads and not plan.dependent:  # those see the tokens before by themselves
+            write_phrases(corpus, self.out, self.say)
         if plan.draft_heads:
             write_card(self.out, config)
         self.history.draw()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,6 +86,11 @@ class Corpus:
         held_out = [i for i in range(len(self)) if i % held_out_every == held_out_every - 1]
         kept = [i for i in range(len(self)) if i % held_out_every != held_out_every - 1]
         return kept, held_out
+
+    def answers(self) -> Iterator[tuple[list[int], int]]:
+        """Sequences to train on, each with the place where its answer begins."""
+        for index in self.split()[0]:
+            yield self.sequence(index).tolist(), int(self.prompt_lengths[index])
 
     def frequent_tokens(self, count: int, always: tuple[int, ...] = ()) -> np.ndarray:
         """The ``count`` most frequent answer tokens, ascending ids, end tokens among them."""

