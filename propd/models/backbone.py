@@ -20,10 +20,11 @@ from propd.errors import ModelUnavailable
 from propd.host import Ids, send
 from propd.models.device_map import DeviceMap, one_device
 from propd.models.kv_cache import KVCache, Window
+from propd.models.layer_math import LayerMath, plain, recorded
 from propd.models.layers import Layer, Product, four_bit_product, norm_weight, take_layer
 from propd.models.linear import Linear
 from propd.models.narrow import Narrow
-from propd.models.placement import Block, Placement, place_forest, place_nodes
+from propd.models.placement import Placement, place_forest, place_nodes
 from propd.models.spread import SpreadCache, moved
 from propd.tree.forest import Forest
 
@@ -96,13 +97,28 @@ class Backbone:
             self.layers = [
                 take_layer(layer, self.head_size, four_bit_product) for layer in core.layers
             ]
+        self._turns = _turns(core.rotary_emb, self.max_positions, self.sum_dtype)
+        self._math = LayerMath(
+            self.query_heads, self.kv_heads, self.head_size, self.epsilon, self.dtype,
+            self.sum_dtype,
+        )  # fmt: skip
+        self._reading_alone = self._stepping_alone = plain(self._math, self.reading)
+        """The straight ways through them, for one row."""
+        if four_bit:
+            self._stepping_alone = recorded(self._math, self.layers, self._sample())
         self.norm = norm_weight(core.norm)
         head = model.lm_head.weight.detach().to(self.dtype)
         # tied to the embedding in many models: then there is one copy of it
         tied = model.lm_head.weight is core.embed_tokens.weight
         self.lm_head_weight: Tensor = self.embedding if tied else head
         self.lm_head = dense(self.lm_head_weight, None)
-        self._turns = _turns(core.rotary_emb, self.max_positions, self.sum_dtype)
+
+    def _sample(self) -> list[Tensor]:
+        """What the straight way through a layer takes, for one token."""
+        cache = self.new_cache(1, 1)
+        place = self.place([np.ones((1, 1), dtype=bool)], [[0]], [0])
+        (window,) = cache.windows(range(1), place)
+        return [self.embed([0]), place.turns, *self._masks(place), *window.own, *window.seen[0]]
 
     @property
     def pass_bytes(self) -> int:
@@ -155,19 +171,43 @@ class Backbone:
         reading: the nodes are those of a prompt.
         """
         layers = self.reading if reading else self.layers
-        group = self.query_heads // self.kv_heads
-        # once for all layers
-        masks = [b.mask.to(self.sum_dtype).repeat(1, 1, group, 1) for b in place.blocks]
+        alone = self._reading_alone if reading else self._stepping_alone
+        masks = self._masks(place)
         windows = cache.windows(range(first, last), place)
-        for layer, window in zip(layers[first:last], windows, strict=True):
+        for number, window in zip(range(first, last), windows, strict=True):
+            layer = layers[number]
             if layer.device != hidden.device:  # only the first layer of a device
                 hidden, masks = hidden.to(layer.device), [m.to(layer.device) for m in masks]
                 place = moved(place, layer.device)
-            normed = self._rms_norm(hidden, layer.attention_norm)
-            hidden = hidden + self._attend(layer, normed, place, masks, window)
-            gate, up = layer.gate_up(self._rms_norm(hidden, layer.mlp_norm)).chunk(2, dim=-1)
-            hidden = hidden + layer.down(F.silu(gate).mul_(up))
+            if window.side_by_side:
+                (mask,), (seen,) = masks, window.seen
+                hidden = alone[number](hidden, place.turns, mask, *window.own, *seen)
+            else:
+                hidden = self._run_together(layer, hidden, place, masks, window)
         return hidden.to(self.device)
+
+    def _masks(self, place: Placement) -> list[Tensor]:
+        """Once for all layers: for every block the mask of the queries that share a K/V head."""
+        group = self.query_heads // self.kv_heads
+        return [block.mask.to(self.sum_dtype).repeat(1, 1, group, 1) for block in place.blocks]
+
+    def _run_together(
+        self,
+        layer: Layer,
+        hidden: Tensor,
+        place: Placement,
+        masks: Sequence[Tensor],
+        window: Window,
+    ) -> Tensor:
+        """One layer over the nodes of several rows, which attend block by block."""
+        queries, keys, values = self._math.before(layer, hidden, place.turns)
+        window.write(keys, values, place)
+        mixed = [
+            block.to_line(self._math.mix(block.to_rectangle(queries[block.nodes]), mask, *seen))
+            for block, mask, seen in zip(place.blocks, masks, window.seen, strict=True)
+        ]
+        together = mixed[0] if len(mixed) == 1 else torch.cat(mixed)
+        return self._math.after(layer, hidden, together)
 
     def read(
         self, token_ids: Sequence[int], cache: KVCache, row: int = 0, chunk: int = PREFILL_CHUNK
@@ -191,76 +231,11 @@ class Backbone:
 
     def final_norm(self, hidden: Tensor) -> Tensor:
         """(..., H) -> (..., H)."""
-        return self._rms_norm(hidden, self.norm)
+        return self._math.rms_norm(hidden, self.norm)
 
     def logits(self, normed: Tensor) -> Tensor:
         """Final hidden states after `final_norm`, (..., H) -> (..., V)."""
         return self.lm_head(normed)
-
-    def _attend(
-        self,
-        layer: Layer,
-        normed: Tensor,
-        place: Placement,
-        masks: Sequence[Tensor],
-        window: Window,
-    ) -> Tensor:
-        turning = self.query_heads + self.kv_heads
-        heads = layer.qkv(normed).view(len(normed), -1, self.head_size)
-        queries_keys, values = heads[:, :turning], heads[:, turning:]
-        if layer.query_norm is not None and layer.key_norm is not None:
-            queries, keys = queries_keys.split([self.query_heads, self.kv_heads], dim=1)
-            queries = self._rms_norm(queries, layer.query_norm)
-            queries_keys = torch.cat([queries, self._rms_norm(keys, layer.key_norm)], dim=1)
-        turned = _rotate(queries_keys, place.turns)
-        queries, keys = turned[:, : self.query_heads], turned[:, self.query_heads :]
-        window.write(keys, values, place)
-        mixed = [
-            self._attend_block(queries[block.nodes], block, mask, *seen)
-            for block, mask, seen in zip(place.blocks, masks, window.seen, strict=True)
-        ]
-        return layer.output(mixed[0] if len(mixed) == 1 else torch.cat(mixed))
-
-    def _attend_block(
-        self, queries: Tensor, block: Block, mask: Tensor, keys: Tensor, values: Tensor
-    ) -> Tensor:
-        # The queries that share a K/V head become rows of one product: on a CPU ten times faster
-        # than `enable_gqa=True`, which copies K and V out to every query head.
-        queries = block.to_rectangle(queries).transpose(1, 2)
-        rows, _, widest, size = queries.shape
-        queries = _in_order(queries, self.sum_dtype).reshape(rows, self.kv_heads, -1, size)
-        mixed = F.scaled_dot_product_attention(queries, keys, values, attn_mask=mask)
-        # reshape, not view: on a GPU the attention kernel may store its result transposed
-        mixed = mixed.reshape(rows, self.query_heads, widest, size).transpose(1, 2)
-        mixed = _in_order(mixed, self.dtype).reshape(rows, widest, -1)
-        return block.to_line(mixed)
-
-    def _rms_norm(self, x: Tensor, weight: Tensor) -> Tensor:
-        """(..., n) -> (..., n), in ``dtype``.
-
-        transformers normalises in float32 too. Each operation is exact to the last bit or sums
-        a row by itself, so the number of rows leaves no trace.
-        """
-        wide = x.float()
-        size = torch.linalg.vector_norm(wide, dim=-1, keepdim=True)
-        # sqrt(n) of the mean is in the weight, see `norm_weight`
-        size = size.square_().add_(self.epsilon * x.shape[-1]).sqrt_()
-        return wide.div(size).mul_(weight).to(self.dtype)
-
-
-def _rotate(x: Tensor, turns: Tensor) -> Tensor:
-    """Rotary position embedding: x (T, heads, head size), turns (T, 1, head size / 2) complex.
-
-    The two numbers of a pair lie side by side (`propd.models.layers`) and turn as a complex number.
-    """
-    real = turns.real.dtype
-    pairs = torch.view_as_complex(x.to(real).view(*x.shape[:-1], -1, 2))
-    return torch.view_as_real(pairs * turns).flatten(-2)
-
-
-def _in_order(x: Tensor, dtype: torch.dtype) -> Tensor:
-    """Contiguous and in this dtype, in one copy and not in two."""
-    return x.to(dtype, memory_format=torch.contiguous_format)
 
 
 def _turns(rotary: Any, length: int, dtype: torch.dtype) -> Tensor:

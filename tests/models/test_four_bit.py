@@ -134,6 +134,7 @@ def test_every_method_writes_what_plain_decoding_writes(
     folder = save_model(tiny_folder, tmp_path, on_grid=on_grid)
     engine = propd.load(folder, heads=str(tmp_path / "heads"), weights="int4")
     assert engine.describe()["weights"] == "int4"
+    assert isinstance(engine.backbone._stepping_alone[0], torch.jit.ScriptFunction)
     plain = engine.generate("a fox", method="autoregressive", max_new_tokens=40)
     for method in propd.METHODS:
         found = engine.generate("a fox", method=method, max_new_tokens=40)
