@@ -36,7 +36,7 @@ from propd.planning.text_index import TextIndex
 from propd.requests import prompt_too_long
 from propd.rows import Row
 from propd.tree.pruning import EarlyView, Pruning, look, prune
-from propd.tree.sampling import Chooser
+from propd.tree.sampling import Chooser, largest
 from propd.tree.topology import ROOT_ONLY, ancestor_mask, inner_nodes, select
 from propd.verification import Verdict, judge
 
@@ -286,7 +286,7 @@ class DecodingSession:
         return survivors(nodes, kept, trees, place), pruning
 
     def _verify(self, kept: Nodes, pruning: Pruning | None, logits: Tensor) -> Verified:
-        best = read(logits.argmax(-1))[0] if self.config.temperature == 0 else None
+        best = read(largest(logits))[0] if self.config.temperature == 0 else None
         spans = map(kept.span, range(len(self.rows)))
         verdicts = [
             self._judge(row, tree, tokens, logits[span], best and best[span])

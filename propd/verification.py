@@ -10,7 +10,7 @@ from torch import Tensor
 from propd.core import FinishReason
 from propd.host import read
 from propd.tree.acceptance import Acceptance, accept, accept_typical
-from propd.tree.sampling import Chooser
+from propd.tree.sampling import Chooser, largest
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def judge(
     """
     if chooser.greedy:
         # argmax takes the first of equals, like plain decoding; topk promises nothing
-        chosen = tuple(best if best is not None else read(logits.argmax(-1))[0])
+        chosen = tuple(best if best is not None else read(largest(logits))[0])
         return _verdict(accept(parents, tokens, chosen.__getitem__, end_tokens), chosen)
     if chooser.config.acceptance == "typical":
         return _typical(chooser, parents, tokens, logits, end_tokens)

