@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from propd import commands, measure_commands
-from propd.config_options import METHOD_NAMES, PEERS, text_options, tree_options
+from propd.config_options import METHOD_NAMES, PEERS, UNPRUNED, text_options, tree_options
 from propd.errors import ProPDError
 from propd.models.registry import DEFAULT_MODEL
 from propd.trace_commands import trace_parser
@@ -226,6 +226,7 @@ def _pruning_parser(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--layers", metavar="L,M", help="prune layers (default: all that the heads have)")
     add("--tops", default="5,10,20,50,100", metavar="K,L", help="values of k (%(default)s)")
+    add("--method", choices=UNPRUNED, default="propd", help="whose trees (default: %(default)s)")
     add("--rows", type=int, default=1, metavar="B", help="decoded together (%(default)s)")
     add("--tree-size", type=int, metavar="N", help="nodes of every tree (default: chosen)")
     _prompt_options(parser, limit=20)

@@ -21,6 +21,8 @@ METHOD_NAMES = (
 """As in `propd.methods.METHODS`, which would import numpy before the help is printed."""
 PEERS = ("transformers", "transformers-lookup", "transformers-assisted", "llama.cpp")
 """Other programs that `propd.benchmark.peers` can run."""
+UNPRUNED = {"propd": "propd-unpruned", "propd-static": "medusa"}
+"""Methods whose pruning can be measured, and the same without it."""
 
 
 def text_options(parser: argparse.ArgumentParser) -> None:

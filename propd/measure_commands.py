@@ -106,8 +106,9 @@ def pruning(options: argparse.Namespace) -> int:
     from propd.requests import check_config, check_rows
 
     config = DecodingConfig(
-        method="propd", max_new_tokens=options.max_new_tokens, tree_size=options.tree_size
+        options.method, max_new_tokens=options.max_new_tokens, tree_size=options.tree_size
     )
+    check_config(config)
     layers = whole_numbers(options.layers) if options.layers else []
     tops = whole_numbers(options.tops)
     check_rows(options.rows)

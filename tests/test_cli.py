@@ -163,6 +163,12 @@ def test_pruning_is_compared(tiny_folder: Path, capsys: pytest.CaptureFixture[st
     assert lines[0].startswith("Without pruning: ") and lines[-1].startswith("Fastest here: ")
     told = [[str(layer), str(k or "budget")] for layer, k in cuts[1:]]
     assert [line.split()[1:4:2] for line in lines[4:10]] == told
+    # the fixed tree of 63 nodes, beside Medusa; a size goes with chosen trees only
+    fixed = [*arguments[:7], *arguments[9:], "--method", "propd-static", "--json"]
+    assert main(fixed) == 0
+    whole, *others = json.loads(capsys.readouterr().out)["results"]
+    assert whole["drafted"] > 40 * whole["steps"] and whole["pruned"] == 0
+    assert {result["tokens"] for result in others} == {whole["tokens"]}
 
 
 MISTAKES = [

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from propd.benchmark.sizes import milliseconds_of, step_by_step, tokens_of
+from propd.config_options import UNPRUNED
 from propd.core import DecodingConfig, StepEvent
 from propd.engine import Engine
 from propd.errors import InvalidRequest
@@ -73,7 +74,7 @@ def compare_pruning(
         for layer in layers or found
         for k in (*tops, None)
     }
-    ways = {None: replace(config, method="propd-unpruned"), **ways}
+    ways = {None: replace(config, method=UNPRUNED[config.method]), **ways}
     told: dict[Cut | None, list[StepEvent]] = {cut: [] for cut in ways}
     engine.warm_up(rows)
     groups = [prompts[at : at + rows] for at in range(0, len(prompts), rows)]

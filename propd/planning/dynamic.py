@@ -20,8 +20,14 @@ from propd.tree.growth import grow, grow_by, prefix
 SIZES = (0, 1, 2, 3, 4, 5, 7, 9, 11, 13, 15, 19, 23, 27, 31, 39, 47, 55, 63)
 """Candidate nodes a row: close where one more node matters, wide where it does not; with the root
 many are multiples of 4, because products take 4 rows or 16 at a time."""
+FILLED, FILLED_TO = 4, 32
+"""Candidate nodes of all rows: those that make the tokens of the pass a multiple of it, up to so
+many. The last rows of a product that takes 4 at a time are cheap."""
 GATE_STEPS = {True: 3, False: 7}
 """Steps for which it holds that the heads shall run, or not; contextual values only."""
+MARGIN = 0.03
+"""What a tree must promise over plain decoding: the best of many estimates is mostly one that errs
+upwards, and by about so much."""
 LEAST = 0.01
 """Value of the least probable node that is considered, before the costs are known."""
 
@@ -47,8 +53,10 @@ class Options:
     prunes: bool
 
     def best(self) -> int:
-        """Index of the greatest L(n) / T(n)."""
-        return max(range(len(self.sizes)), key=self.speed)
+        """Index of the greatest L(n) / T(n); of size 0 where a tree promises hardly more."""
+        at = max(range(len(self.sizes)), key=self.speed)
+        hardly = self.sizes[0] == 0 and self.speed(at) < (1 + MARGIN) * self.speed(0)
+        return 0 if hardly else at
 
     def speed(self, at: int) -> float:
         """L(n) / T(n): expected tokens a millisecond."""
@@ -195,7 +203,8 @@ class DynamicPlanner:
     ) -> Options:
         rows = outlook.rows
         if self.size is None:
-            candidates = {*SIZES, *(n * rows for n in SIZES), len(offers)}
+            filled = range(-rows % FILLED, FILLED_TO, FILLED)
+            candidates = {*SIZES, *(n * rows for n in SIZES), *filled, len(offers)}
         else:
             candidates = {min(self.size * rows, len(offers))}
         sizes = sorted(n for n in candidates if n <= len(offers))

@@ -16,10 +16,9 @@ from propd.planning.planner import Outlook, Planner, size_of
 from propd.tree.growth import grow, prefix
 from propd.tree.topology import limit_depth
 
-SWEPT = (0, 1, 3, 5, 7, 11, 15, 23, 31, 47, 63)
-"""Nodes a row: with the root, numbers of tokens at which kernels change their step."""
-MOST_TOKENS = 256
-"""In the pass; larger ones follow the last slope."""
+SWEPT = (1, 2, 4, 5, 8, 9, 12, 13, 16, 17, 24, 25, 32, 33, 48, 64, 96, 128, 192, 256)
+"""Tokens of a pass, roots among them: products of 4 bits take 4 rows at a time, so that the fifth
+token costs as much as the next three. Larger passes follow the last slope."""
 ROUNDS = (False, False, True, False)
 """Whether a round prunes. The first one warms caches and kernels up and is not counted."""
 FAR = 1024
@@ -37,18 +36,23 @@ class SweepPlanner:
         self.max_nodes = max_nodes
         self._tree = grow(chances, max_nodes)
         self.depth = max(self._tree.depths)
-        self.size, self.prunes = 0, False
+        self.nodes, self.prunes = 0, False
+        """Drafted nodes of the next step, all rows together; and whether it prunes."""
         self.seen: list[Feedback] = []
 
     def wants_drafts(self, outlook: Outlook) -> bool:
         """For every tree above the root."""
-        return self.size > 0
+        return self.nodes > 0
 
     def plan(
         self, outlook: Outlook, drafts: Sequence[Drafts]
     ) -> tuple[list[TokenTree], SizeDecision]:
-        """The tree of the size that is to be measured, for every row."""
-        trees = [limit_depth(prefix(self._tree, self.size), depth) for depth in outlook.deepest]
+        """As many nodes as are to be measured, shared out evenly."""
+        each, more = divmod(self.nodes, outlook.rows)
+        trees = [
+            limit_depth(prefix(self._tree, each + (row < more)), depth)
+            for row, depth in enumerate(outlook.deepest)
+        ]
         return trees, size_of(trees, self.prunes)
 
     def learn(self, feedback: Feedback) -> None:
@@ -72,12 +76,14 @@ def measure_costs(
     rows = session.max_rows
     for number in range(rows):
         session.join(number, prompt)
-    sizes = [n for n in SWEPT if n <= max_nodes and (n == 0 or rows * (n + 1) <= MOST_TOKENS)]
+    most = rows * (max_nodes + 1)
+    passes = [rows, *(tokens for tokens in SWEPT if rows < tokens <= most)]
     for planner.prunes in ROUNDS:
-        for planner.size in sizes:
+        for tokens in passes:
+            planner.nodes = tokens - rows
             _step(session)
-    near, planner.prunes = planner.seen[len(sizes) :] or planner.seen, False
-    row_ms, token_ms = _measure_past(session, planner, sizes[-1])
+    near, planner.prunes = planner.seen[len(passes) :] or planner.seen, False
+    row_ms, token_ms = _measure_past(session, planner, passes[-1] - rows)
     session.close()
     return CostTable(
         draft=_least(near, lambda w: w.rows, lambda f: f.spent.draft, lambda w: w.drafted),
@@ -98,7 +104,7 @@ def _step(session: DecodingSession) -> None:
 
 def steps_of_a_sweep() -> int:
     """Steps that a sweep runs at most."""
-    return len(ROUNDS) * len(SWEPT) + 4 * LOOKS
+    return len(ROUNDS) * (len(SWEPT) + 1) + 4 * LOOKS
 
 
 def far_of(rows: int) -> int:
@@ -110,10 +116,13 @@ CURVES = "draft", "early", "prune", "late"
 
 
 def join_tables(one: CostTable, other: CostTable) -> CostTable:
-    """Points of both; where both have one, the other's."""
-    points: dict[str, Any] = {
-        name: lowest({**dict(getattr(one, name)), **dict(getattr(other, name))}) for name in CURVES
-    }
+    """The other's points, and those of one that lie before them: a pass of few rows says nothing
+    of a pass of many that has as many tokens."""
+    points: dict[str, Any] = {}
+    for name in CURVES:
+        own = dict(getattr(other, name))
+        before = {n: ms for n, ms in getattr(one, name) if n < min(own, default=math.inf)}
+        points[name] = lowest({**before, **own})
     return replace(other, **points)
 
 
@@ -166,25 +175,25 @@ def _measure_past(
 
     Short and long pasts alternate: the speed of a machine drifts.
     """
-    rows, sizes = len(session.rows), (0, largest)
+    rows, sizes = len(session.rows), (0, largest)  # drafted nodes
     room = session.cache.capacity - session.room - max(session.cache.lengths)
     far = min(far_of(rows), room - 4 * LOOKS * (planner.depth + 1))
     if far < 1 or largest == 0:
         return 0.0, 0.0
     least: dict[tuple[int, bool], float] = {}
-    for planner.size in sizes * LOOKS:
+    for planner.nodes in sizes * LOOKS:
         for distant in (False, True):
             _jump(session, far if distant else 0)
             count = len(planner.seen)
             _step(session)
             _jump(session, -far if distant else 0)
             for feedback in planner.seen[count:]:
-                spent, key = feedback.spent.early + _late(feedback), (planner.size, distant)
+                spent, key = feedback.spent.early + _late(feedback), (planner.nodes, distant)
                 least[key] = min(spent, least.get(key, spent))
     if len(least) < 2 * len(sizes):
         return 0.0, 0.0
     small, large = ((least[size, True] - least[size, False]) / far for size in sizes)
-    token_ms = max(0.0, (large - small) / (rows * largest))
+    token_ms = max(0.0, (large - small) / largest)
     return max(0.0, small / rows - token_ms), token_ms
 
 

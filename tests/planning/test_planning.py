@@ -206,6 +206,25 @@ def test_rows_share_the_budget_by_value() -> None:
     assert decision.expected_lengths[0] == 2.0  # each row writes at least one token
 
 
+def test_the_last_rows_of_a_product_are_candidates() -> None:
+    """Where a fifth token costs as much as the next three, a pass of 8 or 12 is the one to take."""
+    costs = CostTable(
+        (), (), (), ((3, 30.0), (4, 30.0), (5, 40.0), (8, 41.0), (9, 51.0), (12, 52.0))
+    )
+    made = DynamicPlanner(AcceptanceEstimator(TABLE), FrozenCost(CurveCost(costs)), 63)
+    trees, decision = plan(made, (9, 9, 9))
+    assert {1, 5, 9, 13} <= set(decision.sizes)  # with three roots 4, 8, 12, 16
+    assert decision.chosen == sum(tree.size for tree in trees) == 5
+
+
+def test_a_tree_that_promises_hardly_more_is_not_drafted() -> None:
+    """A node of .5 for half as much time again is nothing gained; for 45% it is 3.4% gained."""
+    for price, chosen in ((4.9, 0), (4.5, 1)):
+        made = planner(price, [[0.5]])
+        [tree], decision = plan(made)
+        assert tree.size == decision.chosen == chosen, price
+
+
 def test_a_row_near_its_end_leaves_its_nodes_to_others() -> None:
     trees, decision = plan(planner(0.1), (0, 9))
     assert trees[0].size == 0
