@@ -9,6 +9,7 @@ equals `transformers` is shown by a parity test for every family.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from torch import Tensor
 from propd.errors import ModelUnavailable
 from propd.host import Ids, send
 from propd.models.device_map import DeviceMap, one_device
+from propd.models.four_bit import reading_dtype
 from propd.models.kv_cache import KVCache, Window
 from propd.models.layer_math import LayerMath, plain, recorded
 from propd.models.layers import Layer, Product, four_bit_product, norm_weight, take_layer
@@ -54,8 +56,8 @@ class Backbone:
 
         dtype: to compute in; None is the model's. invariant: a node's result has the same bits
         alone, in any tree and in any batch. four_bit: a step multiplies with the weights in groups
-        of 4 bits; a prompt, which is many rows at once, with dense ones. narrow: bits of the
-        weights in the layers, one of `propd.models.narrow.NARROW`. device_map: where the layers
+        of 4 bits; a prompt, which is many rows at once, is read with dense ones. narrow: bits of
+        the weights in the layers, one of `propd.models.narrow.NARROW`. device_map: where the layers
         are, if not all in one place; hidden states begin and end on its home.
         """
         config = model.config
@@ -80,8 +82,11 @@ class Backbone:
         self.sum_dtype = torch.float64 if invariant else self.dtype
         """Of the sums in attention; also of K and V, so that no step has to convert them."""
 
+        reads_in = reading_dtype() if four_bit else self.dtype
+
         def dense(weight: Tensor, bias: Tensor | None) -> Product:
-            return Linear(weight.to(self.dtype), bias, pack=pack, invariant=invariant)
+            bias = bias if bias is None else bias.to(reads_in)
+            return Linear(weight.to(reads_in), bias, pack=pack, invariant=invariant)
 
         def narrowed(weight: Tensor, bias: Tensor | None) -> Product:
             return Narrow(weight, bias, str(narrow), self.dtype)
@@ -102,7 +107,8 @@ class Backbone:
             self.query_heads, self.kv_heads, self.head_size, self.epsilon, self.dtype,
             self.sum_dtype,
         )  # fmt: skip
-        self._reading_alone = self._stepping_alone = plain(self._math, self.reading)
+        reading_math = replace(self._math, dtype=reads_in)
+        self._reading_alone = self._stepping_alone = plain(reading_math, self.reading)
         """The straight ways through them, for one row."""
         if four_bit:
             self._stepping_alone = recorded(self._math, self.layers, self._sample())
@@ -111,7 +117,7 @@ class Backbone:
         # tied to the embedding in many models: then there is one copy of it
         tied = model.lm_head.weight is core.embed_tokens.weight
         self.lm_head_weight: Tensor = self.embedding if tied else head
-        self.lm_head = dense(self.lm_head_weight, None)
+        self.lm_head = Linear(self.lm_head_weight, pack=pack, invariant=invariant)
 
     def _sample(self) -> list[Tensor]:
         """What the straight way through a layer takes, for one token."""

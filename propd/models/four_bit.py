@@ -108,6 +108,14 @@ class FourBit:
         return (y if self.bias is None else y.add_(self.bias)).to(x.dtype)
 
 
+def reading_dtype() -> torch.dtype:
+    """In what a prompt is read where steps multiply with 4 bits: many rows at once are all
+    computing, and without a matrix unit bfloat16 takes twice as long as float32
+    (docs/lab-notebook.md)."""
+    has_matrix_unit = getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
+    return torch.bfloat16 if has_matrix_unit() else torch.float32
+
+
 def pack_roughly(weight: Tensor, bias: Tensor | None = None) -> Callable[[Tensor], Tensor]:
     """A product for draft heads: guesses may be rough, so any weight goes into groups of 4 bits
     where that pays. On the default model it costs a hundredth of the tokens per pass and saves

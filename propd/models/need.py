@@ -20,7 +20,7 @@ BLOCK, OUTER = 64, 256
 def matrix_bytes(outputs: int, inputs: int, weights: str, itemsize: int) -> int:
     """What a weight (outputs, inputs) takes. itemsize: of a dense number.
 
-    int4 counts the dense copy too, which prompts are read with.
+    int4 counts the dense copy too, which prompts are read with, in float32 at most.
     """
     count = outputs * inputs
     if weights == "int8":
@@ -28,7 +28,7 @@ def matrix_bytes(outputs: int, inputs: int, weights: str, itemsize: int) -> int:
     if weights == "nf4":
         blocks = -(-count // BLOCK)
         return count // 2 + blocks + 4 * -(-blocks // OUTER)
-    return count * itemsize + (count * 5 // 8 if weights == "int4" else 0)
+    return count * 4 + count * 5 // 8 if weights == "int4" else count * itemsize
 
 
 def cache_bytes(shape: Shape, rows: int, tokens: int, itemsize: int) -> int:

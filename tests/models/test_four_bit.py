@@ -142,6 +142,20 @@ def test_every_method_writes_what_plain_decoding_writes(
 
 
 @needs_operator
+@pytest.mark.parametrize("matrix_unit", [True, False])
+def test_a_prompt_is_read_in_what_is_fast_here(
+    tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, matrix_unit: bool
+) -> None:
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: matrix_unit)
+    folder = save_model(tiny_folder, tmp_path, on_grid=True)
+    engine = propd.load(folder, heads=str(tmp_path / "heads"), weights="int4")
+    expected = torch.bfloat16 if matrix_unit else torch.float32
+    assert engine.backbone.reading[0].down.weight.dtype is expected  # type: ignore[union-attr]
+    plain = engine.generate("a fox", method="autoregressive", max_new_tokens=30)
+    assert engine.generate("a fox", method="propd", max_new_tokens=30).token_ids == plain.token_ids
+
+
+@needs_operator
 def test_shapes_that_do_not_fit_are_refused_in_one_sentence(tiny_folder: Path) -> None:
     with pytest.raises(InvalidRequest, match="here has 48 and 32; give weights dense"):
         load_pretrained(str(tiny_folder), device="cpu", weights="int4")
