@@ -36,6 +36,7 @@ def write_card(folder: Path, config: HeadsConfig) -> None:
         f"- {facts.get('machine')}, {facts.get('minutes')} minutes of training "
         f"(the hidden states came before), {facts.get('date')}",
         f"- command: `{facts.get('command', 'python -m propd train')}`",
+        *([f"- phrases: {facts['phrases']}"] if "phrases" in facts else []),
         *([f"- {facts['note']}"] if "note" in facts else []),
         "",
         "## Accuracy on held-out text of the same kind (every 20th answer)",

@@ -116,6 +116,8 @@ class _Run:
             "tokens_seen": self.total * plan.batch,
             "minutes": round((time.monotonic() - self.began) / 60, 1),
         }
+        if plan.draft_heads and not plan.dependent:
+            facts["phrases"] = "counted over the answers that were not held out"
         config = trainer.save(self.out, {**facts, **asdict(plan)})
         if plan.draft_heads and not plan.dependent:  # those see the tokens before by themselves
             write_phrases(corpus, self.out, self.say)
