@@ -107,8 +107,10 @@ class Backbone:
             self.query_heads, self.kv_heads, self.head_size, self.epsilon, self.dtype,
             self.sum_dtype,
         )  # fmt: skip
-        reading_math = replace(self._math, dtype=reads_in)
-        self._reading_alone = self._stepping_alone = plain(reading_math, self.reading)
+        # every method reads a prompt alike, so its sums need not be those of a step
+        sums_in = torch.float32 if four_bit else self.sum_dtype
+        self._reading_math = replace(self._math, dtype=reads_in, sum_dtype=sums_in)
+        self._reading_alone = self._stepping_alone = plain(self._reading_math, self.reading)
         """The straight ways through them, for one row."""
         if four_bit:
             self._stepping_alone = recorded(self._math, self.layers, self._sample())
@@ -124,7 +126,8 @@ class Backbone:
         cache = self.new_cache(1, 1)
         place = self.place([np.ones((1, 1), dtype=bool)], [[0]], [0])
         (window,) = cache.windows(range(1), place)
-        return [self.embed([0]), place.turns, *self._masks(place), *window.own, *window.seen[0]]
+        masks = self._masks(place, self.sum_dtype)
+        return [self.embed([0]), place.turns, *masks, *window.own, *window.seen[0]]
 
     @property
     def pass_bytes(self) -> int:
@@ -178,7 +181,7 @@ class Backbone:
         """
         layers = self.reading if reading else self.layers
         alone = self._reading_alone if reading else self._stepping_alone
-        masks = self._masks(place)
+        masks = self._masks(place, (self._reading_math if reading else self._math).sum_dtype)
         windows = cache.windows(range(first, last), place)
         for number, window in zip(range(first, last), windows, strict=True):
             layer = layers[number]
@@ -192,10 +195,10 @@ class Backbone:
                 hidden = self._run_together(layer, hidden, place, masks, window)
         return hidden.to(self.device)
 
-    def _masks(self, place: Placement) -> list[Tensor]:
+    def _masks(self, place: Placement, dtype: torch.dtype) -> list[Tensor]:
         """Once for all layers: for every block the mask of the queries that share a K/V head."""
         group = self.query_heads // self.kv_heads
-        return [block.mask.to(self.sum_dtype).repeat(1, 1, group, 1) for block in place.blocks]
+        return [block.mask.to(dtype).repeat(1, 1, group, 1) for block in place.blocks]
 
     def _run_together(
         self,

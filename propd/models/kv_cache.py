@@ -27,12 +27,10 @@ class Window(NamedTuple):
     side_by_side: bool
 
     def write(self, keys: Tensor, values: Tensor, place: Placement) -> None:
-        """Put the nodes' K and V behind each row's past. keys, values: (T, kv heads, size)."""
+        """Put the nodes' K and V, (T, kv heads, size), behind each row's past; where they lie side
+        by side, the layer itself does so (`LayerMath.alone`)."""
         for store, news in zip(self.own, (keys, values), strict=True):
-            if self.side_by_side:
-                store.copy_(news.transpose(0, 1))
-            else:
-                store[place.cache_rows, :, place.cache_slots] = news.to(store.dtype)
+            store[place.cache_rows, :, place.cache_slots] = news.to(store.dtype)
 
 
 class KVCache:

@@ -73,11 +73,15 @@ class LayerMath:
         return turned[:, : self.query_heads], turned[:, self.query_heads :], heads[:, turning:]
 
     def mix(self, queries: Tensor, mask: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-        """Attention: (R, N, query heads, size) -> (R, N, query heads * size)."""
+        """Attention: (R, N, query heads, size) -> (R, N, query heads * size).
+
+        keys, values: (R, kv heads, E, size), in the dtype of the cache.
+        """
         # The queries that share a K/V head become rows of one product: on a CPU ten times faster
         # than `enable_gqa=True`, which copies K and V out to every query head.
         queries = _in_order(queries.transpose(1, 2), self.sum_dtype)
         grouped = queries.unflatten(1, (self.kv_heads, -1)).flatten(2, 3)
+        keys, values = keys.to(self.sum_dtype), values.to(self.sum_dtype)
         mixed = F.scaled_dot_product_attention(grouped, keys, values, attn_mask=mask)
         # reshape, not view: on a GPU the attention kernel may store its result transposed
         mixed = mixed.unflatten(2, (self.query_heads // self.kv_heads, -1)).flatten(1, 2)

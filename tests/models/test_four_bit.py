@@ -151,6 +151,16 @@ def test_a_prompt_is_read_in_what_is_fast_here(
     engine = propd.load(folder, heads=str(tmp_path / "heads"), weights="int4")
     expected = torch.bfloat16 if matrix_unit else torch.float32
     assert engine.backbone.reading[0].down.weight.dtype is expected  # type: ignore[union-attr]
+    seen: list[torch.dtype] = []
+    attend = torch.nn.functional.scaled_dot_product_attention
+
+    def watch(queries: torch.Tensor, *rest: torch.Tensor, **further: torch.Tensor) -> torch.Tensor:
+        seen.append(queries.dtype)
+        return attend(queries, *rest, **further)
+
+    monkeypatch.setattr(torch.nn.functional, "scaled_dot_product_attention", watch)
+    engine.backbone.read([1, 2, 3], engine.backbone.new_cache(1, 3))
+    assert set(seen) == {torch.float32}
     plain = engine.generate("a fox", method="autoregressive", max_new_tokens=30)
     assert engine.generate("a fox", method="propd", max_new_tokens=30).token_ids == plain.token_ids
 
