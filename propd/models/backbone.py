@@ -22,7 +22,8 @@ from propd.host import Ids, send
 from propd.models.device_map import DeviceMap, one_device
 from propd.models.four_bit import reading_dtype
 from propd.models.kv_cache import KVCache, Window
-from propd.models.layer_math import LayerMath, plain, recorded
+from propd.models.layer_math import LayerMath, plain
+from propd.models.layer_recording import recorded
 from propd.models.layers import Layer, Product, four_bit_product, norm_weight, take_layer
 from propd.models.linear import Linear
 from propd.models.narrow import Narrow
@@ -112,7 +113,7 @@ class Backbone:
         self._reading_math = replace(self._math, dtype=reads_in, sum_dtype=sums_in)
         self._reading_alone = self._stepping_alone = plain(self._reading_math, self.reading)
         """The straight ways through them, for one row."""
-        if four_bit:
+        if {device.type for device in self.device_map.layers} == {"cpu"}:
             self._stepping_alone = recorded(self._math, self.layers, self._sample())
         self.norm = norm_weight(core.norm)
         head = model.lm_head.weight.detach().to(self.dtype)

@@ -103,9 +103,25 @@ class FourBit:
         """(..., in) -> (..., out), in the dtype of x."""
         if x.dim() != 2:  # what goes through layers is (T, in): 120 times a step
             return self(x.reshape(-1, self.in_features)).view(*x.shape[:-1], self.out_features)
+        return self.multiply(x, self._codes, self._scale_and_middle, self.bias)
+
+    @property
+    def operands(self) -> tuple[Tensor, ...]:
+        """What `multiply` takes beside x."""
+        packed = (self._codes, self._scale_and_middle)
+        return packed if self.bias is None else (*packed, self.bias)
+
+    traceable = operands
+    """The same, where TorchScript's tracer looks."""
+
+    @staticmethod
+    def multiply(
+        x: Tensor, codes: Tensor, scale_and_middle: Tensor, bias: Tensor | None = None
+    ) -> Tensor:
+        """The product as a function of x, (T, in), and `operands`."""
         product = torch._weight_int4pack_mm_for_cpu
-        y: Tensor = product(x.bfloat16(), self._codes, GROUP, self._scale_and_middle)
-        return (y if self.bias is None else y.add_(self.bias)).to(x.dtype)
+        y: Tensor = product(x.bfloat16(), codes, GROUP, scale_and_middle)
+        return (y if bias is None else y.add_(bias)).to(x.dtype)
 
 
 def reading_dtype() -> torch.dtype:

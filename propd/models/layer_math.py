@@ -1,14 +1,11 @@
 """What a decoder layer computes, as functions of tensors.
 
 The nodes of one row, which is most of what runs, take a straight way through a layer (`alone`). It
-knows nothing but tensors, so TorchScript's tracer can record it once, and it is replayed without
-Python, whose calls take a tenth of a step with weights of 4 bits (docs/lab-notebook.md). The replay
-runs the same operators on the same numbers: the same bits.
+knows nothing but tensors, so it can be recorded (`propd.models.layer_recording`).
 """
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -123,29 +120,3 @@ def _in_order(x: Tensor, dtype: torch.dtype) -> Tensor:
 def plain(math: LayerMath, layers: Sequence[Layer]) -> list[Alone]:
     """The straight ways through layers."""
     return [partial(math.alone, layer) for layer in layers]
-
-
-def recorded(math: LayerMath, layers: Sequence[Layer], samples: Sequence[Tensor]) -> list[Alone]:
-    """The same, recorded; as they are where this PyTorch does not record them.
-
-    Only for layers whose products do the same for every T (`propd.models.four_bit`). samples: what
-    `Alone` takes, for any T nodes.
-    """
-    ways = plain(math, layers)
-    try:
-        return [_trace(way, samples) for way in ways]
-    except (AttributeError, RuntimeError):
-        return ways
-
-
-def _trace(way: Alone, samples: Sequence[Tensor]) -> Alone:
-    def named(*tensors: Tensor) -> Tensor:  # the tracer asks for a name
-        return way(*tensors)
-
-    with warnings.catch_warnings():
-        # that TorchScript is old, and that the length of a weight is taken for a constant
-        warnings.simplefilter("ignore")
-        made: Alone = torch.jit.trace(named, tuple(samples), check_trace=False)
-    for _ in range(2):  # the first two calls take some milliseconds longer
-        made(*samples)
-    return made

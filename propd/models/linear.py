@@ -47,6 +47,23 @@ def _multiply(x: Tensor, packed: Tensor, bias: Tensor | None) -> Tensor:
     return torch.ops.mkldnn._linear_pointwise.default(x, packed, bias, "none", [], "")
 
 
+_DENSE = """graph(%x, %weight, %bias):
+  %y = aten::linear(%x, %weight, %bias)
+  return (%y)"""
+_PACKED = """graph(%x, %weight, %bias):
+  %attr : str = prim::Constant[value="none"]()
+  %scalars : Scalar?[] = prim::ListConstruct()
+  %algorithm : str = prim::Constant[value=""]()
+  %y = mkldnn::_linear_pointwise(%x, %weight, %bias, %attr, %scalars, %algorithm)
+  return (%y)"""
+
+
+def use_packed(graph: torch.Graph) -> None:
+    """Let a recording multiply with packed weights. TorchScript's tracer does not take the operator
+    for them, so it records the one for dense weights."""
+    torch._C._jit_pass_custom_pattern_based_rewrite_graph(_DENSE, _PACKED, graph)
+
+
 class Linear:
     """y = x W^T + b with a read-only weight of shape (out, in), packed where that is possible.
 
@@ -76,6 +93,22 @@ class Linear:
     def nbytes(self) -> int:
         """What a product reads of the weight."""
         return self.out_features * self.in_features * self.weight.dtype.itemsize
+
+    @property
+    def operands(self) -> tuple[Tensor, ...]:
+        """Weight, as it lies, and bias if there is one."""
+        return (self.weight,) if self.bias is None else (self.weight, self.bias)
+
+    @property
+    def traceable(self) -> tuple[Tensor, ...]:
+        """`operands` for `multiply`, which takes no packed weight: an empty one in its place."""
+        if not self.packed:
+            return self.operands
+        empty = torch.zeros(self.out_features, self.in_features, dtype=self.weight.dtype)
+        return (empty, *self.operands[1:])
+
+    multiply = staticmethod(F.linear)
+    """The product as a function of x and `traceable`; see `use_packed`."""
 
     def __call__(self, x: Tensor) -> Tensor:
         """(..., in) -> (..., out); an invariant layer takes (T, in)."""

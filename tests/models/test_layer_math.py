@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
 
 from propd.models.backbone import Backbone
-from propd.models.layer_math import Alone, plain, recorded
+from propd.models.layer_math import Alone, plain
+from propd.models.layer_recording import recorded
+from propd.models.linear import packing_available
 from propd.models.placement import Placement
 from tests.conftest import FAMILIES, VOCABULARY, tiny_transformer
 
@@ -38,12 +41,20 @@ def one_piece(backbone: Backbone, start: int, width: int) -> tuple[torch.Tensor,
     return backbone.embed(ids), place
 
 
+PACKS = packing_available(torch.float32, torch.device("cpu"))
+
+
+@pytest.mark.parametrize(
+    "pack",
+    [False, pytest.param(True, marks=pytest.mark.skipif(not PACKS, reason="nothing packs here"))],
+)
 @pytest.mark.parametrize("family", FAMILIES)
 @torch.inference_mode()
-def test_a_recording_gives_the_same_bits_for_any_number_of_nodes(family: str) -> None:
-    backbone = Backbone(tiny_transformer(family), pack=False)
+def test_a_recording_gives_the_same_bits_for_any_number_of_nodes(family: str, pack: bool) -> None:
+    backbone = Backbone(tiny_transformer(family), pack=pack)
+    assert backbone.layers[0].qkv.packed is pack  # type: ignore[union-attr]
     found = recorded(backbone._math, backbone.layers, backbone._sample())
-    assert all(isinstance(way, torch.jit.ScriptFunction) for way in found)
+    assert not any(isinstance(way, partial) for way in found)  # as `plain` would give
     expected = read(backbone, plain(backbone._math, backbone.layers))
     assert all(map(torch.equal, read(backbone, found), expected))
     assert expected[-1].std() > 0.1
