@@ -83,18 +83,19 @@ class DecodingSession:
         self.max_rows, self.rows = max_rows, list[Row]()
         self.cache = self._new_cache(slots)
         self.clock, self.closed = BusyClock(), False
+        self._judging = False
 
-    def run(self, prompts: Sequence[Sequence[int]]) -> Iterator[StepEvent]:
+    def run(self, prompts: Sequence[Sequence[int]], stepped: int = 0) -> Iterator[StepEvent]:
         """Decode prompts, as many at once as there are rows. Closing the iterator cancels.
 
-        Each prompt gives one event for its prefill, then one a step.
+        Each prompt gives one event for its prefill, then one a step. stepped: as in `join`.
         """
         waiting = list(enumerate(prompts))[::-1]
         try:
             while waiting or self.rows:
                 while waiting and len(self.rows) < self.max_rows:
                     number, prompt = waiting.pop()
-                    event = self.join(number, prompt)
+                    event = self.join(number, prompt, stepped)
                     self.let_go()
                     yield event
                 events = self.step()
@@ -110,15 +111,19 @@ class DecodingSession:
             self.leave(row)
 
     @torch.inference_mode()
-    def join(self, number: int, prompt: Sequence[int]) -> StepEvent:
-        """Take a new row in and read its prompt, whose first new token is the event's bonus."""
+    def join(self, number: int, prompt: Sequence[int], stepped: int = 0) -> StepEvent:
+        """Take a new row in and read its prompt, whose first new token is the event's bonus.
+
+        stepped: so many last tokens of the prompt are computed as a step computes them, because
+        they are the beginning of the answer.
+        """
         self._check_open()
         if len(self.rows) == self.max_rows:
             raise InvalidRequest(f"All {self.max_rows} rows are taken; wait until one has left.")
         with self.clock:
-            return self._take_in(number, prompt)
+            return self._take_in(number, prompt, stepped)
 
-    def _take_in(self, number: int, prompt: Sequence[int]) -> StepEvent:
+    def _take_in(self, number: int, prompt: Sequence[int], stepped: int) -> StepEvent:
         watch, slot = watch_of(self.backbone.device), len(self.rows)
         room = min(self.backbone.max_positions, self.cache.capacity - self.room)
         remaining = min(self.config.max_new_tokens, room - len(prompt))
@@ -130,7 +135,7 @@ class DecodingSession:
         if self.config.guesses in ("text", "both"):
             row.text = TextIndex(prompt)
         try:
-            final = self.backbone.final_norm(self.backbone.read(prompt, self.cache, slot))
+            final = self.backbone.final_norm(self._read(prompt, slot, stepped))
             watch.lap("late")
             verdict = self._begin(row, prompt[-1], final)
         except BaseException:
@@ -141,6 +146,14 @@ class DecodingSession:
         watch.lap("verify")
         record = StepRecord("prefill", ROOT_ONLY, (prompt[-1],), verdict, watch.result(), 0)
         return self._tell(row, record, rows=1)
+
+    def _read(self, prompt: Sequence[int], slot: int, stepped: int) -> Tensor:
+        """(1, H) hidden state of the prompt's last token."""
+        read, begins = self.backbone.read, len(prompt) - stepped
+        hidden = read(prompt[:begins], self.cache, slot)
+        if stepped:
+            hidden = read(prompt[begins:], self.cache, slot, as_prompt=False)
+        return hidden
 
     def leave(self, row: Row) -> None:
         """Let a row go, finished or not; the last row takes its place in the cache."""
@@ -157,13 +170,14 @@ class DecodingSession:
         self._check_open()
         if not self.rows:
             return []
-        written = [row.written for row in self.rows]
+        self._judging = False
         try:
             with self.clock:
                 return self._pass()
         except BaseException:
-            if written != [row.written for row in self.rows]:
-                self.close()  # what they wrote is not told: going on would lose it in silence
+            if self._judging:
+                # random numbers are drawn and texts have grown: going on would tell another text
+                self.close()
             raise
 
     def _pass(self) -> list[StepEvent]:
@@ -187,6 +201,7 @@ class DecodingSession:
         watch.lap("verify")
         self._draft_ahead()
         watch.lap("draft")
+        self._judging = True
         kept, pruning, verdicts = self._verify(kept, pruning, logits)
         watch.lap("verify")
         pasts = tuple(self.cache.lengths)

@@ -242,7 +242,7 @@ class Engine:
         return [*ids, *continuing]
 
     def _check(self, opening: Opening) -> None:
-        self._shelf.checked(lambda: opening.check(self.backbone, self._shape))
+        self._shelf.checked(lambda: opening.check(self.backbone, self._shape, self._costs))
 
     def _stream(
         self, prompts: list[list[int]], opening: Opening, continuing: Sequence[int]

@@ -120,7 +120,7 @@ METHODS: dict[str, MethodSettings] = {
 
 def method_settings(name: str) -> MethodSettings:
     """The method of this name."""
-    if name not in METHODS:
+    if not isinstance(name, str) or name not in METHODS:
         raise InvalidRequest(f"There is no method '{name}'; use one of {', '.join(METHODS)}.")
     return METHODS[name]
 
@@ -232,5 +232,5 @@ def make_pruner(config: DecodingConfig, shape: HeadsShape | None, cost: CostMode
     if config.prune_rule == "threshold":
         return Threshold(config.prune_threshold)
     if config.prune_rule == "budget":
-        return Budget(cost, DEEPEST)
+        return Budget(cost, max(DEEPEST, shape.draft_heads))
     return TopK(config.prune_top_k or shape.prune_top_k)

@@ -7,7 +7,7 @@ from dataclasses import fields, replace
 from difflib import get_close_matches
 from typing import Any
 
-from propd.core import DecodingConfig
+from propd.core import CostTable, DecodingConfig
 from propd.errors import InvalidRequest
 from propd.methods import method_settings, settled
 
@@ -21,6 +21,8 @@ MAX_ROWS = 32
 
 def check_rows(rows: int) -> None:
     """Refuse a batch of no rows or of too many."""
+    if type(rows) is not int:
+        raise InvalidRequest(f"The batch is {rows!r} rows; it must be a whole number.")
     if not 1 <= rows <= MAX_ROWS:
         raise InvalidRequest(f"The batch is {rows} rows; it must be between 1 and {MAX_ROWS}.")
 
@@ -51,6 +53,14 @@ def check_prompt(prompt: str) -> None:
         raise InvalidRequest(f"The prompt is of type {type(prompt).__name__}; give a text.")
     if not prompt.strip():
         raise InvalidRequest("The prompt is empty; write a question or an instruction.")
+    try:
+        prompt.encode()
+    except UnicodeEncodeError as error:
+        code = ord(prompt[error.start])
+        raise InvalidRequest(
+            f"The prompt has half a character (U+{code:04X}, character {error.start + 1:,}), which "
+            "is no text; remove it."
+        ) from error
 
 
 def check_beginning(
@@ -73,10 +83,11 @@ def check_beginning(
 def check_config(config: DecodingConfig) -> None:
     """Refuse settings outside their limits."""
     config = settled(config)
-    for name in WHOLE_NUMBERS:
-        value = getattr(config, name)
-        if value is not None and type(value) is not int:
-            raise InvalidRequest(f"The setting {name} is {value!r}; it must be a whole number.")
+    for names, types, wanted in KINDS:
+        for name in names:
+            value = getattr(config, name)
+            if type(value) not in types and (value is not None or name not in MAY_BE_OPEN):
+                raise InvalidRequest(f"The setting {name} is {value!r}; it must be {wanted}.")
     if config.max_new_tokens < 1:
         raise InvalidRequest(
             f"The number of new tokens is {config.max_new_tokens}; it must be at least 1."
@@ -123,6 +134,22 @@ WHOLE_NUMBERS = (
     "top_k",
     "seed",
 )
+NUMBERS = (
+    "prune_threshold",
+    "temperature",
+    "top_p",
+    "min_p",
+    "typical_threshold",
+    "typical_alpha",
+)
+KINDS: tuple[tuple[tuple[str, ...], tuple[type, ...], str], ...] = (
+    (WHOLE_NUMBERS, (int,), "a whole number"),
+    (NUMBERS, (int, float), "a number"),
+    (("record_probabilities", "ignore_eos"), (bool,), "True or False"),
+    (("cost_table",), (CostTable,), "a CostTable, as engine.measure_costs makes it"),
+)
+"""Settings, the types they may have, and how a sentence calls these."""
+MAY_BE_OPEN = ("tree_size", "prune_top_k", "prune_layer", "cost_table")
 MAX_STOPS = 16
 MAX_STOP_LENGTH = 200
 
@@ -146,7 +173,8 @@ def _check_choices(config: DecodingConfig) -> None:
 
 
 def _check_stop(config: DecodingConfig) -> None:
-    if isinstance(config.stop, str) or not all(isinstance(s, str) for s in config.stop):
+    listed = isinstance(config.stop, (tuple, list))
+    if not listed or not all(isinstance(s, str) for s in config.stop):
         raise InvalidRequest(
             "The stop strings are no list of texts; give for example stop=('END',)."
         )

@@ -82,9 +82,11 @@ class Session:
             for number in range(len(prompts))
         }
         self._next = max(self._next, len(prompts))
-        with closing(self.decoding.run(prompts)) as events:  # type: ignore[type-var]
+        running = self.decoding.run(prompts, stepped=len(continuing))
+        with closing(running) as events:  # type: ignore[type-var]
             for event in events:
-                yield self._with_text(event)
+                if event.row in self._streams:  # else it was cancelled since its step began
+                    yield self._with_text(event)
 
     def check_integrity(self) -> None:
         """Raise if the session's cache and rows disagree."""

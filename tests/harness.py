@@ -358,7 +358,9 @@ BEFORE_COMMIT = (
     ("backbone", "final_norm"),
     ("backbone", "logits"),
 )
-BREAKABLE = (*BEFORE_COMMIT, ("planner", "learn"), ("pruner", "learn"))
+TOO_LATE = (("cache", "commit"), ("planner", "learn"), ("pruner", "learn"))
+"""When these raise, random numbers are drawn and texts have grown: the session closes."""
+BREAKABLE = (*BEFORE_COMMIT, *TOO_LATE)
 """Calls that a step makes on its way, in order: any of them may raise."""
 
 
@@ -402,6 +404,6 @@ def break_at(session: DecodingSession, part: str, method: str, call: int) -> Non
 
 def mend(session: DecodingSession) -> None:
     """Take every change out again."""
-    for part in ("heads", "planner", "pruner", "backbone"):
+    for part in ("heads", "planner", "pruner", "backbone", "cache"):
         while isinstance(getattr(session, part), _Stand):
             setattr(session, part, getattr(session, part).inner)

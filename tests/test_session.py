@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import propd
 from propd import DecodingConfig, InvalidRequest, memory
+from propd.planning.experience import Experience
 
 
 @pytest.fixture(scope="module")
@@ -142,6 +144,23 @@ def test_the_memory_of_a_run_is_known_before_it_starts(
         engine.open(max_rows=32)
 
 
+def test_what_measuring_costs_takes_is_counted(
+    engine: propd.Engine, monkeypatch: pytest.MonkeyPatch, tiny_folder: Path
+) -> None:
+    """The first run of a batch size measures, with longer rows than a short run has; that must not
+    be refused in its middle. Once the costs are known they take nothing."""
+    fresh = propd.load(str(tiny_folder), heads=str(tiny_folder / "heads"))
+    known = Experience({4: engine.measure_costs(rows=4)})
+    short = memory.needed_bytes(fresh.backbone, 4, 70, 64)
+    monkeypatch.setattr(memory, "available_bytes", lambda device: short / memory.RESERVE + 1)
+    ask = {"max_new_tokens": 5, "method": "propd"}
+    with pytest.raises(InvalidRequest, match="for 4 rows of"):
+        fresh.stream_batch(["a"] * 4, **ask)
+    fresh.stream_batch(["a"] * 4, max_new_tokens=5, method="medusa")
+    fresh.learn(known)
+    assert len(list(fresh.stream_batch(["a"] * 4, **ask))) >= 4
+
+
 def test_a_container_limit_counts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A Space shows the memory of its host; what it may use stands in the control group."""
     (tmp_path / "memory.max").write_text("3000000\n")
@@ -220,6 +239,14 @@ def test_typical_acceptance_is_reproducible_and_needs_a_temperature(engine: prop
         ({"topk": 4}, "There is no setting 'topk'; did you mean top_k?"),
         ({"max_new_tokens": 2.5}, "The setting max_new_tokens is 2.5; it must be a whole number"),
         ({"seed": True}, "The setting seed is True"),
+        ({"temperature": "hot"}, "The setting temperature is 'hot'; it must be a number"),
+        ({"temperature": None}, "The setting temperature is None"),
+        ({"temperature": float("nan")}, "The temperature is nan"),
+        ({"top_p": True}, "The setting top_p is True; it must be a number"),
+        ({"stop": None}, "The stop strings are no list"),
+        ({"method": []}, "There is no method"),
+        ({"ignore_eos": 1}, "The setting ignore_eos is 1; it must be True or False"),
+        ({"cost_table": "x"}, "The setting cost_table is 'x'; it must be a CostTable"),
         ({"cost_model": "line", "prune_rule": "budget"}, "The cost model 'line' cannot tell"),
     ],
 )
@@ -228,6 +255,50 @@ def test_bad_settings_get_one_sentence(
 ) -> None:
     with pytest.raises(InvalidRequest, match=sentence):
         engine.stream("abc", **settings)
+
+
+@pytest.mark.parametrize("rows", ["2", 2.5, True])
+def test_a_batch_of_no_whole_number_is_refused(engine: propd.Engine, rows: Any) -> None:
+    with pytest.raises(InvalidRequest, match="it must be a whole number"):
+        engine.stream_batch(["abc"], max_rows=rows)
+
+
+def test_half_a_character_is_no_prompt(engine: propd.Engine) -> None:
+    """JSON may bring one; a tokenizer dies of it."""
+    with pytest.raises(InvalidRequest, match=r"half a character \(U\+D800, character 3\)"):
+        engine.stream("ab\ud800")
+
+
+@pytest.mark.parametrize("layer", [99, -3, 1])
+def test_no_heads_look_early_after_any_layer(tiny_folder: Path, layer: int) -> None:
+    with pytest.raises(InvalidRequest, match=f"early pruning is {layer} and this model has no"):
+        propd.load(str(tiny_folder)).stream("abc", method="lookup", prune_layer=layer)
+
+
+def test_the_smallest_temperature_is_nearly_greedy(engine: propd.Engine) -> None:
+    """Divided by it, logits are infinite; the largest must stay the only one."""
+    greedy = engine.generate("abc", max_new_tokens=20)
+    for temperature in (1e-300, 5e-324):
+        drawn = engine.generate("abc", max_new_tokens=20, temperature=temperature)
+        assert drawn.token_ids == greedy.token_ids
+
+
+@pytest.mark.parametrize("stop", [(), ("never this",)])
+def test_a_row_cancelled_between_events_of_one_step_is_not_told_on(
+    engine: propd.Engine, stop: tuple[str, ...]
+) -> None:
+    """Its event of that step is on its way already; the other rows must not die of it."""
+    ids = [engine.encode(prompt) for prompt in ("one", "second", "a third")]
+    alone = [engine.generate(p, max_new_tokens=20).token_ids for p in ("one", "second")]
+    told: dict[int, list[int]] = {0: [], 1: [], 2: []}
+    with engine.open(max_new_tokens=20, max_rows=3, longest_prompt=50, stop=stop) as session:
+        for event in session.run(ids):
+            told[event.row] += event.token_ids
+            if event.kind == "decode" and event.row == 0 and 2 in session.rows:
+                session.cancel(2)
+        session.check_integrity()
+    assert [tuple(told[row]) for row in (0, 1)] == alone
+    assert len(told[2]) == 1
 
 
 @pytest.mark.parametrize("ends_by", ["length", "eos"])

@@ -190,15 +190,20 @@ def examine(
     """Both tokens at the first difference, the gap between them, and the noise there."""
     if at >= min(len(plain), len(other)):
         return -1, -1, float("inf"), 0.0  # one text ended where the other went on: never a tie
-    text = engine.encode(prompt) + list(plain[:at])
-    by_token, at_once = _logits(engine, text, 1), _logits(engine, text, len(text))
-    gap = float(by_token[plain[at]] - by_token[other[at]])
+    read, written = engine.encode(prompt), list(plain[:at])
+    seen = _logits(engine, read, written, 1)
+    by_token, at_once = (_logits(engine, [], read + written, n) for n in (1, len(read) + at))
+    gap = float(seen[plain[at]] - seen[other[at]])
     return plain[at], other[at], gap, float((by_token - at_once).abs().max())
 
 
-def _logits(engine: Engine, text: Sequence[int], chunk: int) -> Tensor:
-    """(V,) logits after a text that is read in chunks of this size."""
+def _logits(engine: Engine, prompt: Sequence[int], answer: Sequence[int], chunk: int) -> Tensor:
+    """(V,) logits after a prompt, which is read, and its answer, in steps of so many tokens."""
     backbone = engine.backbone
-    cache = backbone.new_cache(1, len(text))
-    hidden = backbone.read(text, cache, chunk=chunk)
+    cache = backbone.new_cache(1, len(prompt) + len(answer))
+    parts = [
+        backbone.read_all(prompt, cache),
+        backbone.read_all(answer, cache, chunk=chunk, as_prompt=False),
+    ]
+    hidden = torch.cat(parts)[-1:]
     return backbone.logits(backbone.final_norm(hidden))[0].float()

@@ -220,13 +220,28 @@ class Backbone:
         return self._math.after(layer, hidden, together)
 
     def read(
-        self, token_ids: Sequence[int], cache: KVCache, row: int = 0, chunk: int = PREFILL_CHUNK
+        self,
+        token_ids: Sequence[int],
+        cache: KVCache,
+        row: int = 0,
+        chunk: int = PREFILL_CHUNK,
+        *,
+        as_prompt: bool = True,
     ) -> Tensor:
-        """Read a text into a row of the cache; (1, H) hidden state of its last token."""
-        return self.read_all(token_ids, cache, row, chunk)[-1:]
+        """Read a text into a row of the cache; (1, H) hidden state of its last token.
+
+        as_prompt: as prompts are read, which with weights of 4 bits is not as steps compute.
+        """
+        return self.read_all(token_ids, cache, row, chunk, as_prompt=as_prompt)[-1:]
 
     def read_all(
-        self, token_ids: Sequence[int], cache: KVCache, row: int = 0, chunk: int = PREFILL_CHUNK
+        self,
+        token_ids: Sequence[int],
+        cache: KVCache,
+        row: int = 0,
+        chunk: int = PREFILL_CHUNK,
+        *,
+        as_prompt: bool = True,
     ) -> Tensor:
         """As `read`; (T, H) hidden states of all its tokens."""
         parts = [torch.empty(0, self.hidden_size, dtype=self.hidden_dtype, device=self.device)]
@@ -235,7 +250,8 @@ class Backbone:
             causal = np.tri(len(part), dtype=bool)
             place = self.place([causal], [range(len(part))], [cache.lengths[row]], first_row=row)
             hidden = self.embed(part)
-            parts.append(self.run_layers(hidden, 0, self.layer_count, place, cache, reading=True))
+            run, layers = self.run_layers, self.layer_count
+            parts.append(run(hidden, 0, layers, place, cache, reading=as_prompt))
             cache.commit(row, range(len(part)))
         return torch.cat(parts)
 

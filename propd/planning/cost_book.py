@@ -56,6 +56,12 @@ class CostBook:
                     self._tables[rows] = join_tables(alone, self._least(rows, sweeps))
             return self._tables[rows]
 
+    def slots(self, rows: int) -> int:
+        """Slots of each row that a first `table` of so many rows takes; 0 when it is known."""
+        if rows in self._tables:
+            return 0
+        return SHORT + far_of(rows) + self._tokens() + MAX_TREE + 1
+
     def known(self) -> dict[int, CostTable]:
         """The tables so far, by rows: plain data for another process on this machine."""
         with self._lock:
@@ -69,11 +75,14 @@ class CostBook:
     def _least(self, rows: int, sweeps: int) -> CostTable:
         return reduce(least_of, (self._sweep(rows) for _ in range(sweeps)))
 
+    def _tokens(self) -> int:
+        """What a sweep writes to a row at most."""
+        return steps_of_a_sweep() * ((self._heads or BlankHeads()).shape.draft_heads + 1)
+
     def _sweep(self, rows: int) -> CostTable:
         heads = self._heads or BlankHeads()
         shape = heads.shape
-        tokens = steps_of_a_sweep() * (shape.draft_heads + 1)
-        config = DecodingConfig(max_new_tokens=tokens, ignore_eos=True)
+        config = DecodingConfig(max_new_tokens=self._tokens(), ignore_eos=True)
         prompt = self._encode(CALIBRATION_PROMPT)[:SHORT]
         pruner = TopK(shape.prune_top_k) if self._heads is not None else None
 

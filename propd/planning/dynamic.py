@@ -87,7 +87,8 @@ class DynamicPlanner:
     ) -> None:
         self.estimator, self.cost, self.prunes = estimator, cost, prunes
         self.values, self.explorer = values, explorer
-        self.survival = survival or Survival(DEEPEST, RANKS)
+        self.deepest = max(DEEPEST, len(estimator))
+        self.survival = survival or Survival(self.deepest, RANKS)
         self.trust = RunningRatio()
         """Of accepted nodes to the sums of node values. A tree takes the guesses that look best, so
         those that look better than they are get in first, and even calibrated sums promise more."""
@@ -104,7 +105,7 @@ class DynamicPlanner:
         Contextual values can only be told with drafts; but where all ranks together are not worth
         a node, the heads' own word is not asked either, so that useless heads cost nothing.
         """
-        asked = (outlook.rows, min(outlook.deepest) < DEEPEST)
+        asked = (outlook.rows, min(outlook.deepest) < self.deepest)
         if self._gate_open_for and asked == self._gate_asked:
             self._gate_open_for -= 1  # accuracies move slowly, and to weigh them takes time too
             return self._decided[1].chosen > 0
@@ -208,7 +209,7 @@ class DynamicPlanner:
         else:
             candidates = {min(self.size * rows, len(offers))}
         sizes = sorted(n for n in candidates if n <= len(offers))
-        whole = self.survival.of_truths() if pruned else [1.0] * (DEEPEST + 1)
+        whole = self.survival.of_truths() if pruned else [1.0] * (self.deepest + 1)
         trust = self._worth_of_a_value()
         gains = (trust * offer.value * whole[offer.depth] for offer in offers)
         lengths = list(accumulate(gains, initial=float(rows)))

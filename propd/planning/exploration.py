@@ -52,11 +52,11 @@ class Explorer:
         """The index to run, and whether it is an exploration.
 
         A size n is expected to lose T(n) (1 - speed(n) / speed(best)): the time in which the best
-        size would have written as much.
+        size would have written as much. What promises more than the best, but hardly, loses none.
         """
         top = options.speed(best)
         losses = {
-            at: options.times[at] * (1 - options.speed(at) / top)
+            at: max(0.0, options.times[at] * (1 - options.speed(at) / top))
             for at, size in enumerate(options.sizes)
             if at != best and self._age(size) > self.stale
         }

@@ -111,7 +111,9 @@ def distribution(logits: Tensor, config: DecodingConfig) -> Tensor:
 
     Temperature must not be 0. Ties at the top-k and top-p borders stay in.
     """
-    scores = logits.double() / config.temperature
+    wide = logits.double()
+    # the largest becomes 0, so that no temperature, however small, makes two infinities of them
+    scores = (wide - wide.amax(-1, keepdim=True)) / config.temperature
     if config.top_k and config.top_k < scores.shape[-1]:
         least = scores.topk(config.top_k).values[..., -1:]
         scores = scores.masked_fill(scores < least, -torch.inf)

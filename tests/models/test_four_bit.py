@@ -11,6 +11,7 @@ import torch
 from transformers import AutoModelForCausalLM, LlamaConfig
 
 import propd
+from propd.benchmark.lossless import _logits
 from propd.errors import InvalidRequest
 from propd.models import loading
 from propd.models.four_bit import FourBit, Groups, four_bit_available, groups_of, lies_on_grid
@@ -194,3 +195,30 @@ def test_a_build_without_the_operator_is_told(monkeypatch: pytest.MonkeyPatch) -
         InvalidRequest, match="does not have for this processor; give weights dense"
     ):
         check_weights("int4", "auto", "auto", CPU)
+
+
+@needs_operator
+def test_an_answer_goes_on_as_it_did_and_the_judge_knows(tiny_folder: Path, tmp_path: Path) -> None:
+    """A prompt is not read as a step computes, so the beginning of an answer must not be read, and
+    the judge of losslessness must look at what plain decoding looked at."""
+    folder = save_model(tiny_folder, tmp_path, on_grid=False)
+    engine = propd.load(folder, heads=str(tmp_path / "heads"), weights="int4")
+    whole = engine.generate("abc", max_new_tokens=24)
+    ids, answer = engine.encode("abc"), list(whole.token_ids)
+    for cut in (1, 9, 23):
+        rest = engine.generate("abc", max_new_tokens=24 - cut, continuing=answer[:cut])
+        assert rest.token_ids == whole.token_ids[cut:]
+    with engine.open(method="autoregressive", max_new_tokens=24, longest_prompt=20) as session:
+        events = session.run([ids])
+        for _ in range(10):
+            next(events)  # type: ignore[call-overload]
+        cache, length = session.decoding.cache, session.decoding.cache.lengths[0]
+        kept = cache.keys[:, 0, :, :length].clone()
+    backbone, again = engine.backbone, engine.backbone.new_cache(1, 64)
+    backbone.read(ids, again)
+    backbone.read(answer[: length - len(ids)], again, as_prompt=False)
+    assert torch.equal(again.keys[:, 0, :, :length], kept)
+    by_token = _logits(engine, ids, answer[:9], 1)
+    assert int(by_token.argmax()) == answer[9]
+    assert torch.equal(by_token, _logits(engine, ids, answer[:9], 9))
+    assert not torch.equal(by_token, _logits(engine, ids + answer[:9], [], 9))

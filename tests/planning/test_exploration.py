@@ -36,6 +36,19 @@ def test_the_loss_is_bounded() -> None:
     assert 0.985 < written / spent / best < 0.9999
 
 
+def test_a_size_that_only_the_margin_holds_back_earns_nothing() -> None:
+    """A tree that promises 2% more than plain decoding is not chosen; to try it must not fill the
+    purse that other tries are paid from."""
+    options = Options((0, 1), (1.0, 1.2), (40.0, 47.0), prunes=False)
+    assert options.best() == 0 and options.speed(1) > options.speed(0)
+    explorer, spent = Explorer(share=0.01, stale=5), 0.0
+    for _ in range(200):
+        at, _ = explorer.choose(options, options.best())
+        explorer.learn(Work(1, 1 + options.sizes[at], 1), options.times[at])
+        spent += options.times[at]
+    assert explorer.allowance <= 0.01 * spent * (1 + 1e-9)
+
+
 def _gaps(chosen: list[tuple[int, bool]], size: int) -> list[tuple[int, int]]:
     places = [place for place, (other, _) in enumerate(chosen) if other == size]
     return list(pairwise(places))

@@ -286,3 +286,16 @@ def test_coefficients_in_a_batch_count_the_roots() -> None:
     dynamic = DynamicPlanner(AcceptanceEstimator(TABLE), cost, 63)
     decision = plan(dynamic, (9, 9, 9))[1]
     assert decision.cost_coefficients[0] == pytest.approx(decision.estimated_ms[0])
+
+
+@pytest.mark.parametrize("prunes", ["never", "pays"])
+def test_many_heads_may_guess_deeper_than_the_text(prunes: Literal["never", "pays"]) -> None:
+    """Sixteen heads that are nearly always right, and a node for nothing: a tree of depth 16."""
+    flat = CostTable((), ((1, 0.0),), ((1, 0.0),), ((1, 10.0), (64, 10.1)))
+    planner = DynamicPlanner(
+        AcceptanceEstimator([[0.95] + [0.001] * 9] * 16), CurveCost(flat), 63, prunes=prunes
+    )
+    outlook = Outlook((60,))
+    assert planner.wants_drafts(outlook)
+    trees, _ = planner.plan(outlook, [NO_DRAFTS])
+    assert max(trees[0].depths) == 16
