@@ -20,7 +20,7 @@ from torch import Tensor
 from propd.errors import ModelUnavailable
 from propd.host import Ids, send
 from propd.models.device_map import DeviceMap, one_device
-from propd.models.four_bit import reading_dtype
+from propd.models.four_bit import reading_dtype, scoring_dtype
 from propd.models.kv_cache import KVCache, Window
 from propd.models.layer_math import LayerMath, plain
 from propd.models.layer_recording import recorded
@@ -120,7 +120,9 @@ class Backbone:
         # tied to the embedding in many models: then there is one copy of it
         tied = model.lm_head.weight is core.embed_tokens.weight
         self.lm_head_weight: Tensor = self.embedding if tied else head
-        self.lm_head = Linear(self.lm_head_weight, pack=pack, invariant=invariant)
+        scores_in = scoring_dtype() if four_bit else self.dtype
+        weight = self.lm_head_weight if scores_in is self.dtype else model.lm_head.weight.detach()
+        self.lm_head = Linear(weight.to(scores_in), pack=pack, invariant=invariant)
 
     def _sample(self) -> list[Tensor]:
         """What the straight way through a layer takes, for one token."""
@@ -261,7 +263,7 @@ class Backbone:
 
     def logits(self, normed: Tensor) -> Tensor:
         """Final hidden states after `final_norm`, (..., H) -> (..., V)."""
-        return self.lm_head(normed)
+        return self.lm_head(normed.to(self.lm_head.weight.dtype))
 
 
 def _turns(rotary: Any, length: int, dtype: torch.dtype) -> Tensor:

@@ -132,6 +132,14 @@ def reading_dtype() -> torch.dtype:
     return torch.bfloat16 if has_matrix_unit() else torch.float32
 
 
+def scoring_dtype() -> torch.dtype:
+    """In what the LM head multiplies where the layers' weights have 4 bits: without instructions
+    for bfloat16 a tree of 8 nodes takes twice as long in it as in float32, though that is twice as
+    much to read (docs/lab-notebook.md)."""
+    has_bfloat16 = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)
+    return torch.bfloat16 if has_bfloat16() else torch.float32
+
+
 def pack_roughly(weight: Tensor, bias: Tensor | None = None) -> Callable[[Tensor], Tensor]:
     """A product for draft heads: guesses may be rough, so any weight goes into groups of 4 bits
     where that pays. On the default model it costs a hundredth of the tokens per pass and saves

@@ -168,6 +168,23 @@ def test_a_prompt_is_read_in_what_is_fast_here(
 
 
 @needs_operator
+@pytest.mark.parametrize("native", [True, False])
+def test_the_lm_head_multiplies_in_what_the_processor_knows(
+    tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, native: bool
+) -> None:
+    """Many processors with AVX-512 have no instructions for bfloat16."""
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: native, raising=False)
+    folder = save_model(tiny_folder, tmp_path, on_grid=False)
+    engine = propd.load(folder, heads=str(tmp_path / "heads"), weights="int4")
+    assert engine.dtype == "bfloat16"
+    expected = torch.bfloat16 if native else torch.float32
+    assert engine.backbone.lm_head.weight.dtype is expected
+    plain = engine.generate("a fox", method="autoregressive", max_new_tokens=30)
+    runs = engine.generate_batch(["a fox", "two"], method="propd", max_new_tokens=30)
+    assert runs[0].token_ids == plain.token_ids
+
+
+@needs_operator
 def test_shapes_that_do_not_fit_are_refused_in_one_sentence(tiny_folder: Path) -> None:
     with pytest.raises(InvalidRequest, match="here has 48 and 32; give weights dense"):
         load_pretrained(str(tiny_folder), device="cpu", weights="int4")
