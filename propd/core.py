@@ -104,7 +104,10 @@ class DecodingConfig:
     """Of the random numbers; row r of a batch uses seed + r."""
     acceptance: Literal["exact", "typical"] = "exact"
     """``typical`` keeps any node that is probable enough (Medusa); it is NOT lossless: the text is
-    no draw from the model. It needs a temperature above 0."""
+    no draw from the model, and the tree decides it. So a seed repeats it only where the tree
+    repeats: with a fixed tree (``medusa``), but not with a dynamic one, whose sizes follow the
+    clock. With a ``cost_table`` a dynamic run repeats as a whole, and still a row may write another
+    text alone than in a batch. It needs a temperature above 0."""
     typical_threshold: float = 0.09
     """Typical acceptance keeps what is likelier than this (Medusa's posterior_threshold) ..."""
     typical_alpha: float = 0.3
@@ -127,7 +130,7 @@ class TokenTree:
     parents: tuple[int, ...]
     """Index of each node's parent; -1 for the root."""
     ranks: tuple[int, ...]
-    """Place of each node in its head's top-k list, 0 is best; 0 for the root."""
+    """Place of each node in the list of what may follow its parent, 0 is best; 0 for the root."""
     depths: tuple[int, ...]
     """Distance of each node from the root."""
     values: tuple[float, ...]
@@ -147,13 +150,17 @@ class Node:
     parent: int
     """Index in the event's ``nodes``; -1 for the root."""
     depth: int
-    """Depth d > 0 was drafted by draft head d."""
+    """Distance from the root. What a head guessed at depth d > 0 is of draft head d; the text
+    guesses deeper than there are heads, to depth 12."""
     rank: int
-    """Place in its head's list, 0 is best."""
+    """Place in the list of what may follow its parent, 0 is best: guesses of the heads, of the
+    text, or of both in one list."""
     fate: Fate
     value: float
     """Estimated chance that the path up to here is accepted (an estimate, from the planner)."""
     draft_probability: float | None = None
+    """Its chance in that list, given its parent: the head's own, or, where values are contextual
+    or the text guesses too, calibrated, weighed by phrases and mixed. None for root and bonus."""
     early_rank: int | None = None
     """Place among the early head's successors of the parent, 0 is best; None when not scored."""
     early_probability: float | None = None
@@ -188,7 +195,8 @@ class SizeDecision:
     """``fixed`` by the method, ``best`` L(n)/T(n), ``end``: few tokens were left to write,
     ``explore``: not tried for long, and cheap enough to try."""
     acceptance_table: tuple[tuple[float, ...], ...] = ()
-    """p[depth - 1][rank]: the chance that this head's guess of this rank is right."""
+    """p[depth - 1][rank]: the chance that the guess of this rank is right, as deep as there are
+    heads; where the text guesses too, ranks are those of the mixed lists."""
     cost_coefficients: tuple[float, ...] = ()
     """(b0, b1) of T(n) = b0 + b1 n, in milliseconds; empty when T(n) is no line."""
     prunes: bool = False

@@ -15,6 +15,8 @@ MARKS = {
     "accepted": "✓",
     "bonus": "★",
 }
+GUESSED_BY = {"head": "head {depth}", "text": "text", "both": "head {depth} and text"}
+"""The rank is a place in the list of whoever guessed."""
 SPACES = {" ": "␣", "\n": "⏎", "\t": "⇥"}
 
 
@@ -81,7 +83,8 @@ def render_tree(event: StepEvent) -> str:
 def _line(indent: str, node: Node, event: StepEvent) -> str:
     parts = [f"{indent}{MARKS[node.fate]} {visible(node.text)}", node.fate]
     if node.draft_probability is not None:
-        parts.append(f"head {node.depth} rank {node.rank + 1} p={node.draft_probability:.2f}")
+        who = GUESSED_BY[node.source].format(depth=node.depth)
+        parts.append(f"{who} rank {node.rank + 1} p={node.draft_probability:.2f}")
     if node.early_rank is not None:
         parts.append(_early(node, event))
     return "  ".join(parts)

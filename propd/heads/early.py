@@ -1,8 +1,8 @@
 """Early heads: which of the drafted tokens can be right, as far as a few layers can tell.
 
 Only the drafted tokens are scored; their ranks are counted among reference words, the few thousand
-most frequent tokens. On the default model 4,096 words make the same decision as twice as many in
-99.3% of cases (docs/lab-notebook.md), and cost half.
+most frequent tokens: on the default model 4,096, which cost half of twice as many. What that does
+to the decision was measured with other words and another cut (docs/method.md).
 """
 
 from __future__ import annotations

@@ -120,8 +120,10 @@ class FourBit:
     ) -> Tensor:
         """The product as a function of x, (T, in), and `operands`."""
         product = torch._weight_int4pack_mm_for_cpu
-        y: Tensor = product(x.bfloat16(), codes, GROUP, scale_and_middle)
-        return (y if bias is None else y.add_(bias)).to(x.dtype)
+        narrow = x if x.dtype is torch.bfloat16 else x.bfloat16()
+        y: Tensor = product(narrow, codes, GROUP, scale_and_middle)
+        y = y if bias is None else y.add_(bias)
+        return y if x.dtype is torch.bfloat16 else y.to(x.dtype)
 
 
 def reading_dtype() -> torch.dtype:

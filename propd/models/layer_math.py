@@ -61,13 +61,13 @@ class LayerMath:
         normed = self.rms_norm(hidden, layer.attention_norm)
         turning = self.query_heads + self.kv_heads
         heads = layer.qkv(normed).view(-1, turning + self.kv_heads, self.head_size)
-        turned = heads[:, :turning]
+        turned, values = heads.split([turning, self.kv_heads], dim=1)
         if layer.query_norm is not None and layer.key_norm is not None:
             queries, keys = turned.split([self.query_heads, self.kv_heads], dim=1)
             queries = self.rms_norm(queries, layer.query_norm)
             turned = torch.cat([queries, self.rms_norm(keys, layer.key_norm)], dim=1)
-        turned = _rotate(turned, turns)
-        return turned[:, : self.query_heads], turned[:, self.query_heads :], heads[:, turning:]
+        queries, keys = _rotate(turned, turns).split([self.query_heads, self.kv_heads], dim=1)
+        return queries, keys, values
 
     def mix(self, queries: Tensor, mask: Tensor, keys: Tensor, values: Tensor) -> Tensor:
         """Attention: (R, N, query heads, size) -> (R, N, query heads * size).
@@ -78,7 +78,7 @@ class LayerMath:
         # than `enable_gqa=True`, which copies K and V out to every query head.
         queries = _in_order(queries.transpose(1, 2), self.sum_dtype)
         grouped = queries.unflatten(1, (self.kv_heads, -1)).flatten(2, 3)
-        keys, values = keys.to(self.sum_dtype), values.to(self.sum_dtype)
+        keys, values = as_type(keys, self.sum_dtype), as_type(values, self.sum_dtype)
         mixed = F.scaled_dot_product_attention(grouped, keys, values, attn_mask=mask)
         # reshape, not view: on a GPU the attention kernel may store its result transposed
         mixed = mixed.unflatten(2, (self.query_heads // self.kv_heads, -1)).flatten(1, 2)
@@ -96,11 +96,11 @@ class LayerMath:
         transformers normalises in float32 too. Each operation is exact to the last bit or sums
         a row by itself, so the number of rows leaves no trace.
         """
-        wide = x.float()
+        wide = as_type(x, torch.float32)
         size = torch.linalg.vector_norm(wide, dim=-1, keepdim=True)
         # sqrt(n) of the mean is in the weight, see `propd.models.layers.norm_weight`
         size = size.square_().add_(self.epsilon * len(weight)).sqrt_()
-        return wide.div(size).mul_(weight).to(self.dtype)
+        return as_type(wide.div(size).mul_(weight), self.dtype)
 
 
 def _rotate(x: Tensor, turns: Tensor) -> Tensor:
@@ -108,8 +108,13 @@ def _rotate(x: Tensor, turns: Tensor) -> Tensor:
 
     The two numbers of a pair lie side by side (`propd.models.layers`) and turn as a complex number.
     """
-    pairs = torch.view_as_complex(x.to(turns.real.dtype).unflatten(-1, (-1, 2)))
+    pairs = torch.view_as_complex(as_type(x, turns.real.dtype).unflatten(-1, (-1, 2)))
     return torch.view_as_real(pairs * turns).flatten(-2)
+
+
+def as_type(x: Tensor, dtype: torch.dtype) -> Tensor:
+    """A conversion that is none is an operation all the same, and a layer would have a dozen."""
+    return x if x.dtype is dtype else x.to(dtype)
 
 
 def _in_order(x: Tensor, dtype: torch.dtype) -> Tensor:

@@ -15,7 +15,7 @@ from propd.tree.forest import Forest
 
 APART = 2000
 """What a further block costs in attention, in all layers, in the unit of `_work_alone`: about 2 ms
-with 30 layers (docs/lab-notebook.md, dynamic size again)."""
+with 30 layers; not measured apart."""
 
 
 @dataclass(frozen=True)
