@@ -1,6 +1,7 @@
 """Bugs that other engines had with trees, drafts and batches; each test is named after one.
 
-A docstring says what happened there, and how it would be noticed here.
+A docstring says what happened there, and how it would be noticed here. More of them, by theme, are
+in test_other_engines_bugs_*.py.
 """
 
 from __future__ import annotations
@@ -37,16 +38,6 @@ from tests.harness import (
     texts,
 )
 from tests.test_decoding import PROMPTS, batch, decode, make_session, tokens
-from tests.tree.test_sampling import (
-    CONTEXTS,
-    VOCABULARY,
-    Choose,
-    Draws,
-    exact,
-    favours_the_tree,
-    law_after,
-    p_of,
-)
 
 UNEVEN = [[3], [1, 2] * 25, [7, 7, 7], [5] * 12]
 """Prompts of 1 to 50 tokens, so that the rows of a batch differ as much as they can."""
@@ -407,62 +398,6 @@ def test_lattice_280_ties_go_to_another_token_when_verified(method: str) -> None
             assert token == row.index(max(row))
             ties += row.count(max(row)) > 1
     assert ties >= 5
-
-
-TEXTS = 20_000
-
-
-def test_medusa_56_typical_acceptance_is_not_the_models_law() -> None:
-    """There: a guess is kept when it is fairly likely, which is fast and draws from another law.
-    (vllm#5015 took it over as an option.)
-
-    Here: unless typical acceptance is asked for, the model's own draw decides, and the tree only
-    saves the pass. The test that holds the joint law of three tokens knows one from the other.
-    """
-    config = DecodingConfig(temperature=1.0)
-    assert p_of(favours_the_tree, config, TEXTS) < 1e-4 < p_of(exact, config, TEXTS)
-
-
-def speculative(config: DecodingConfig, draws: Draws, remainder: Callable[..., Any]) -> Choose:
-    """Speculative sampling of the first offered token: keep it, or draw from the law's rest."""
-    generator = torch.Generator().manual_seed(8)
-    coins = torch.rand(TEXTS, 3, 2, generator=generator).tolist()
-    laws = {text: law_after(text, config) for text in CONTEXTS}
-    rests: dict[tuple[Any, int], list[float]] = {}
-    for text, law in laws.items():
-        for token in range(VOCABULARY):
-            rest = law.clone()
-            rest[token] = 0
-            rests[text, token] = remainder(rest).cumsum(-1).tolist()
-
-    def choose(number: int, text: tuple[int, ...], offered: Sequence[int]) -> int:
-        drawn = draws.draw(number, text)
-        if text not in laws or not offered:
-            return drawn
-        keep, coin = coins[number][len(text)]
-        if keep < laws[text][offered[0]]:
-            return offered[0]
-        return sum(reach < coin for reach in rests[text, offered[0]][:-1])
-
-    return choose
-
-
-def test_transformers_28508_residual_distribution() -> None:
-    """There: after a rejected draft the next token was drawn from the softmax of what was left of
-    the model's law, which is flatter, in place of what was left, scaled up.
-
-    Here: nothing is left over, because the model draws first and the tree is asked afterwards. The
-    joint-law test accepts the right remainder and would notice the wrong one.
-    """
-    config = DecodingConfig(temperature=1.0)
-
-    def scaled(config: DecodingConfig, draws: Draws) -> Choose:
-        return speculative(config, draws, lambda rest: rest / rest.sum())
-
-    def softmax(config: DecodingConfig, draws: Draws) -> Choose:
-        return speculative(config, draws, lambda rest: rest.softmax(-1))
-
-    assert p_of(softmax, config, TEXTS) < 1e-4 < p_of(scaled, config, TEXTS)
 
 
 @pytest.mark.parametrize("method", ["bpd", "medusa", "propd-heads"])
