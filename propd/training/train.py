@@ -55,8 +55,9 @@ class TrainingPlan:
     head_width: int = 576
     early_width: int = 768
     vocabulary: int = 8192
-    reference: int = 4096
-    """Words that the early heads rank candidates among."""
+    reference: int = 6144
+    """Words that the early heads rank candidates among: those of the reduced vocabulary with the
+    lowest ids, which a tokenizer learned first because they are the most common anywhere."""
     prune_layers: tuple[int, ...] = (4, 2, 8)
     """Layers with an early head, the recommended one first."""
     prune_top_k: int = 50
@@ -98,7 +99,7 @@ class HeadTrainer:
         self.plan, self.corpus, self.states = plan, corpus, states
         self.accelerator, self.device = accelerator, accelerator.device
         self.token_map = torch.from_numpy(corpus.frequent_tokens(plan.vocabulary, end_tokens))
-        self.reference = torch.from_numpy(corpus.frequent_tokens(plan.reference, end_tokens))
+        self.reference = self.token_map[: plan.reference]
         self.reduced = torch.full((backbone.vocabulary_size,), IGNORE)
         self.reduced[self.token_map] = torch.arange(len(self.token_map))
         self.embedding = backbone.embedding.float().cpu()
