@@ -24,6 +24,7 @@ from propd.methods import METHODS
 from propd.models import backbone as backbone_module
 from propd.models import placement
 from propd.models.backbone import Backbone
+from propd.models.layer_math import plain
 from propd.models.placement import one_block
 from propd.one_read import OneReadSession
 from propd.tree.sampling import Chooser
@@ -75,6 +76,8 @@ def no_numbers(monkeypatch: pytest.MonkeyPatch, dtype: torch.dtype) -> Iterator[
             monkeypatch.setattr(module, "read", lambda *tensors: made_up(source, *tensors))
     monkeypatch.setattr("propd.models.linear.packing_available", lambda *given: False)
     monkeypatch.setattr("propd.models.four_bit.four_bit_pays", lambda: False)
+    # recorded on a CPU alone, with weights that `_move` does not see
+    monkeypatch.setattr(backbone_module, "recorded", lambda math, layers, _: plain(math, layers))
     with torch.inference_mode():
         model = tiny_transformer("llama")
         backbone = Backbone(model, dtype=dtype, pack=False)

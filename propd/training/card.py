@@ -23,9 +23,9 @@ def write_card(folder: Path, config: HeadsConfig) -> None:
         f"- early heads after layers {', '.join(map(str, sorted(config.prune_layers)))} "
         f"(recommended: {config.prune_layers[0]}), width {config.early_width}, recommended "
         f"top-k {config.prune_top_k}",
-        f"- reduced vocabulary of {facts.get('vocabulary')} tokens (early heads rank candidates among "
-        f"the {facts.get('reference')} of them with the lowest ids): rows of the model's LM head, "
-        "which are not stored here",
+        f"- reduced vocabulary of {facts.get('vocabulary')} tokens (early heads rank candidates "
+        f"among the {facts.get('reference')} of them with the lowest ids): rows of the model's LM "
+        "head, which are not stored here",
         *_phrases(folder),
         "- float16 safetensors; licence Apache-2.0, as the base model's",
         "",
