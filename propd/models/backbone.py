@@ -222,19 +222,13 @@ class Backbone:
         return self._math.after(layer, hidden, together)
 
     def read(
-        self,
-        token_ids: Sequence[int],
-        cache: KVCache,
-        row: int = 0,
-        chunk: int = PREFILL_CHUNK,
-        *,
-        as_prompt: bool = True,
+        self, token_ids: Sequence[int], cache: KVCache, row: int = 0, *, as_prompt: bool = True
     ) -> Tensor:
         """Read a text into a row of the cache; (1, H) hidden state of its last token.
 
         as_prompt: as prompts are read, which with weights of 4 bits is not as steps compute.
         """
-        return self.read_all(token_ids, cache, row, chunk, as_prompt=as_prompt)[-1:]
+        return self.read_all(token_ids, cache, row, as_prompt=as_prompt)[-1:]
 
     def read_all(
         self,
@@ -245,7 +239,7 @@ class Backbone:
         *,
         as_prompt: bool = True,
     ) -> Tensor:
-        """As `read`; (T, H) hidden states of all its tokens."""
+        """As `read`, in pieces of ``chunk`` tokens; (T, H) hidden states of all its tokens."""
         parts = [torch.empty(0, self.hidden_size, dtype=self.hidden_dtype, device=self.device)]
         for start in range(0, len(token_ids), chunk):
             part = token_ids[start : start + chunk]
