@@ -308,15 +308,22 @@ def _train_parser(parser: argparse.ArgumentParser) -> None:
         metavar="L",
         help="layers with an early head, the recommended one first (default: 4 2 8)",
     )
-    parser.add_argument(
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument(
         "--early-only", action="store_true", help="no draft heads; OUT holds somebody else's"
     )
-    parser.add_argument(
+    what.add_argument(
+        "--begin-with",
+        type=Path,
+        metavar="HEADS",
+        help="train these heads further, in their shape and reduced vocabulary",
+    )
+    what.add_argument(
         "--phrases-only",
         action="store_true",
         help="no training: count what usually follows a few tokens, beside the heads in OUT",
     )
-    parser.add_argument(
+    what.add_argument(
         "--dependent", action="store_true", help="each head sees what was guessed before it (Hydra)"
     )
     parser.add_argument(

@@ -83,7 +83,7 @@ def train(options: argparse.Namespace) -> int:
     from propd.library import load
     from propd.models.loading import resolve_device
     from propd.training.command import train_heads
-    from propd.training.train import TrainingPlan
+    from propd.training.plan import TrainingPlan
 
     dtype = "float32" if resolve_device(options.device).type == "cpu" else "auto"
     engine = load(options.model, dtype=dtype, device=options.device, weights="dense", report=report)
@@ -106,6 +106,7 @@ def train(options: argparse.Namespace) -> int:
         plan,
         report,
         options.precision,
+        options.begin_with,
     )
     return 0
 

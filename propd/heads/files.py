@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,8 @@ from propd.models.backbone import Backbone
 
 DRAFT, CONFIG, MEDUSA = "draft.safetensors", "config.json", "medusa_lm_head.safetensors"
 PICKLED = (".pt", ".bin", ".pth")
+READING = (OSError, LookupError, TypeError, ValueError, RuntimeError, SafetensorError)
+"""What reading a folder that is not as it should be may end in."""
 
 
 def open_heads(folder: Path, backbone: Backbone) -> DraftHeads:
@@ -43,10 +45,8 @@ def open_heads(folder: Path, backbone: Backbone) -> DraftHeads:
         if told.startswith("propd-heads/") or (folder / DRAFT).exists():  # early ones said none
             raise ValueError(f"their format is {told!r} and this version reads {FORMAT!r}")
         return _open_medusa(folder, raw, backbone)
-    except (OSError, LookupError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
-        raise ModelUnavailable(
-            f"The heads in {folder} cannot be read ({error}); train or fetch them anew."
-        ) from error
+    except READING as error:
+        raise _unreadable(folder, error) from error
 
 
 def save_heads(
@@ -74,7 +74,38 @@ def _read_config(folder: Path) -> dict[str, Any]:
     return raw
 
 
+@dataclass(frozen=True)
+class Stored:
+    """Heads of ours as they lie in a folder, before they are packed for a backbone."""
+
+    config: HeadsConfig
+    weights: HeadWeights
+    token_map: Tensor
+    """(R,) model token id of each reduced id."""
+    reference: Tensor
+    """Ids of the words that early heads rank candidates among."""
+
+
+def read_ours(folder: Path, backbone: Backbone) -> Stored:
+    """Read heads of our own layout, to be run or trained further; errors as in `open_heads`."""
+    try:
+        raw = _read_config(folder)
+        if raw.get("format") != FORMAT:
+            raise ValueError(f"their format is {raw.get('format')!r} and {FORMAT!r} is needed")
+        return _read_ours(folder, raw, backbone)
+    except READING as error:
+        raise _unreadable(folder, error) from error
+
+
 def _open_ours(folder: Path, raw: dict[str, Any], backbone: Backbone) -> Heads:
+    stored = _read_ours(folder, raw, backbone)
+    phrases = load_phrases(folder, backbone.vocabulary_size)
+    return Heads(
+        stored.config, stored.weights, stored.token_map, stored.reference, backbone, phrases
+    )
+
+
+def _read_ours(folder: Path, raw: dict[str, Any], backbone: Backbone) -> Stored:
     raw["acceptance_table"] = tuple(tuple(row) for row in raw["acceptance_table"])
     raw["prune_layers"] = tuple(raw["prune_layers"])
     config = HeadsConfig(**raw)
@@ -87,8 +118,7 @@ def _open_ours(folder: Path, raw: dict[str, Any], backbone: Backbone) -> Heads:
     weights = HeadWeights(config)
     weights.load_state_dict(tensors)
     check_finite(f"in {folder}", tensors.values())
-    phrases = load_phrases(folder, backbone.vocabulary_size)
-    return Heads(config, weights, token_map, reference, backbone, phrases)
+    return Stored(config, weights, token_map, reference)
 
 
 def _check_words(
@@ -160,6 +190,12 @@ def _tensor_files(folder: Path) -> list[Path]:
     if not files:
         raise _nothing_in(folder)
     return files
+
+
+def _unreadable(folder: Path, error: Exception) -> ModelUnavailable:
+    return ModelUnavailable(
+        f"The heads in {folder} cannot be read ({error}); train or fetch them anew."
+    )
 
 
 def _nothing_in(folder: Path) -> ModelUnavailable:

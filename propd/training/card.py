@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from propd.heads.phrase_files import PHRASES
 from propd.heads.rooted import HeadsConfig
@@ -36,6 +37,7 @@ def write_card(folder: Path, config: HeadsConfig) -> None:
         f"({facts.get('tokens_seen'):,} seen), AdamW, learning rate {facts.get('learning_rate')}",
         f"- {facts.get('machine')}, {facts.get('minutes')} minutes of training "
         f"(the hidden states came before), {facts.get('date')}",
+        *_begun_with(facts),
         f"- command: `{facts.get('command', 'python -m propd train')}`",
         *([f"- phrases: {facts['phrases']}"] if "phrases" in facts else []),
         *([f"- {facts['note']}"] if "note" in facts else []),
@@ -69,6 +71,18 @@ def _phrases(folder: Path) -> list[str]:
     return [
         f"- {PHRASES}: what followed one to three tokens of text the model wrote; by it the",
         "  heads' guesses are weighed anew behind each guess before them",
+    ]
+
+
+def _begun_with(facts: dict[str, Any]) -> list[str]:
+    """Of the heads that were trained further."""
+    if "begun_with" not in facts:
+        return []
+    before = facts["begun_with"]
+    return [
+        f"- begun with heads trained on {before.get('data')}; {before.get('positions'):,} training "
+        f"positions ({before.get('tokens_seen'):,} seen, learning rate "
+        f"{before.get('learning_rate')}, {before.get('date')})",
     ]
 
 

@@ -13,6 +13,7 @@ import torch
 from accelerate import Accelerator
 
 from propd.errors import InvalidRequest
+from propd.heads.files import read_ours
 from propd.heads.phrase_files import save_phrases
 from propd.heads.rooted import HeadsConfig
 from propd.models.backbone import Backbone
@@ -20,8 +21,9 @@ from propd.planning.phrases import count_phrases
 from propd.training.card import write_card
 from propd.training.corpus import Corpus
 from propd.training.hidden import HiddenStates, cache_hidden_states
+from propd.training.plan import TrainingPlan, further
 from propd.training.progress import History, load_state, save_state, table_head, table_line
-from propd.training.train import HeadTrainer, TrainingPlan
+from propd.training.train import HeadTrainer
 
 Say = Callable[[str], None]
 TOLD_EVERY = 25
@@ -40,17 +42,24 @@ def train_heads(
     plan: TrainingPlan,
     say: Say,
     precision: str = "no",
+    begin_with: Path | None = None,
 ) -> HeadsConfig:
     """Cache hidden states, train, measure, and write weights, config, card and curves.
+
+    begin_with: a folder of our heads to train further; their shape and reduced vocabulary stay.
 
     Started again with the same plan and text it goes on where it stopped. Several processes
     (`accelerate launch -m propd train ...`) share each batch; precision: as accelerate names it.
     """
     accelerator = Accelerator(mixed_precision=precision, cpu=not torch.cuda.is_available())
     corpus = Corpus.load_all(data)
+    start = None if begin_with is None else read_ours(begin_with, backbone)
+    plan = plan if start is None else further(plan, start)
     _check(corpus, plan, backbone)
     states = _states(accelerator, backbone, corpus, cache, plan, say)
-    trainer = HeadTrainer(backbone, corpus, states, plan, base_model, end_tokens, accelerator)
+    trainer = HeadTrainer(
+        backbone, corpus, states, plan, base_model, end_tokens, accelerator, start
+    )
     run = _Run(trainer, out, cache, say)
     run.train()
     accelerator.wait_for_everyone()
@@ -72,8 +81,7 @@ class _Run:
         self.main = trainer.accelerator.is_main_process
         self.say: Say = say if self.main else (lambda line: None)
         self.began, self.total = time.monotonic(), trainer.plan.epochs * trainer.steps_per_epoch
-        plan = repr(asdict(trainer.plan)).encode()
-        self.key = hashlib.sha256(plan + trainer.corpus.tokens.tobytes()).hexdigest()
+        self.key = _key(trainer)
         out.mkdir(parents=True, exist_ok=True)
 
     def train(self) -> None:
@@ -116,6 +124,8 @@ class _Run:
             "tokens_seen": self.total * plan.batch,
             "minutes": round((time.monotonic() - self.began) / 60, 1),
         }
+        if trainer.start is not None:
+            facts["begun_with"] = trainer.start.config.training
         if plan.draft_heads and not plan.dependent:
             facts["phrases"] = "counted over the answers that were not held out"
         config = trainer.save(self.out, {**facts, **asdict(plan)})
@@ -126,6 +136,15 @@ class _Run:
         self.history.draw()
         self.say(_accuracy_line(config))
         return config
+
+
+def _key(trainer: HeadTrainer) -> str:
+    """Tells runs apart: a kept state is gone on with only by the run that it is of."""
+    digest = hashlib.sha256(repr(asdict(trainer.plan)).encode() + trainer.corpus.tokens.tobytes())
+    if trainer.start is not None:
+        for weight in trainer.start.weights.state_dict().values():
+            digest.update(weight.numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _states(

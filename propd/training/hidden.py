@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,15 +39,19 @@ def cache_hidden_states(
 ) -> HiddenStates:
     """Run the backbone over every sequence; resumes where an interrupted run stopped.
 
-    layers: whose output the early heads read. report(done, total) is called after each sequence.
+    layers: whose output the early heads read; states of further layers that an earlier run kept
+    are kept. report(done, total) is called after each sequence.
     """
     folder.mkdir(parents=True, exist_ok=True)
     progress = folder / "progress.json"
     shape = (len(corpus.tokens), backbone.hidden_size)
-    key = {"shape": list(shape), "layers": list(layers), "of": _digest(backbone, corpus)}
+    key = {"shape": list(shape), "of": _digest(backbone, corpus)}
     state = json.loads(progress.read_text()) if progress.exists() else {}
-    done = state["done"] if state.get("key") == key else 0
-    names = {layer: folder / f"layer-{layer:02d}.npy" for layer in (*layers, backbone.layer_count)}
+    known = state.get("layers", []) if state.get("key") == key else []
+    done, computed = (state["done"], known) if {*layers} <= {*known} else (0, [*layers])
+    names = {
+        layer: folder / f"layer-{layer:02d}.npy" for layer in (*computed, backbone.layer_count)
+    }
     arrays = {
         layer: np.lib.format.open_memmap(path, mode="r+" if done else "w+", dtype="f2", shape=shape)
         for layer, path in names.items()
@@ -55,15 +59,15 @@ def cache_hidden_states(
     for index in range(done, len(corpus)):
         first = int(corpus.prompt_lengths[index]) - 1
         span = slice(corpus.starts[index] + first, corpus.starts[index + 1])
-        for layer, states in _run(backbone, corpus.sequence(index), layers).items():
+        for layer, states in _run(backbone, corpus.sequence(index), computed).items():
             arrays[layer][span] = states[first:]
         if index % SAVED_EVERY == SAVED_EVERY - 1 or index == len(corpus) - 1:
             for array in arrays.values():
                 array.flush()
-            progress.write_text(json.dumps({"key": key, "done": index + 1}))
+            state = {"key": key, "layers": computed, "done": index + 1}
+            progress.write_text(json.dumps(state))
         report(index + 1, len(corpus))
-    final = arrays.pop(backbone.layer_count)
-    return HiddenStates(final, arrays)
+    return HiddenStates(arrays[backbone.layer_count], {layer: arrays[layer] for layer in layers})
 
 
 def _digest(backbone: Backbone, corpus: Corpus) -> str:
@@ -75,7 +79,7 @@ def _digest(backbone: Backbone, corpus: Corpus) -> str:
 
 
 @torch.inference_mode()
-def _run(backbone: Backbone, tokens: np.ndarray, layers: tuple[int, ...]) -> dict[int, np.ndarray]:
+def _run(backbone: Backbone, tokens: np.ndarray, layers: Sequence[int]) -> dict[int, np.ndarray]:
     """States after each of the layers, and after the last one and its norm."""
     count = len(tokens)
     cache = backbone.new_cache(batch=1, capacity=count)

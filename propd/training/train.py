@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,12 +14,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from propd.heads.early_files import save_early
-from propd.heads.files import save_heads
+from propd.heads.files import Stored, save_heads
 from propd.heads.rooted import HeadsConfig, HeadWeights
 from propd.models.backbone import Backbone
 from propd.planning.drafts import RANKS
 from propd.training.corpus import Corpus
 from propd.training.hidden import HiddenStates
+from propd.training.plan import TrainingPlan, config_of
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -32,36 +32,6 @@ PART = 128
 the allocator returns them to the system each time; fetching the pages anew took half of a step."""
 SMOOTH = 0.05
 """Weight of the newest part in the running accuracies."""
-
-
-@dataclass(frozen=True)
-class TrainingPlan:
-    """Everything that decides a run, so that a card can state it."""
-
-    epochs: int = 2
-    batch: int = 1024
-    """Positions a step, all processes together."""
-    learning_rate: float = 3e-3
-    warmup: float = 0.03
-    weight_decay: float = 0.01
-    dependent: bool = False
-    """Whether each head also sees the tokens guessed before it (Hydra)."""
-    soft: float = 1.0
-    """Share of the draft heads' loss against the model's own distribution at the guessed place
-    (distillation); the rest is against the token it wrote."""
-    draft_heads: int = 4
-    """0: early heads alone, for draft heads that somebody else trained."""
-    trunk_width: int = 1152
-    head_width: int = 576
-    early_width: int = 768
-    vocabulary: int = 8192
-    reference: int = 6144
-    """Words that the early heads rank candidates among: those of the reduced vocabulary with the
-    lowest ids, which a tokenizer learned first because they are the most common anywhere."""
-    prune_layers: tuple[int, ...] = (4, 2, 8)
-    """Layers with an early head, the recommended one first."""
-    prune_top_k: int = 50
-    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -95,22 +65,29 @@ class HeadTrainer:
         base_model: str,
         end_tokens: tuple[int, ...],
         accelerator: Accelerator,
+        start: Stored | None = None,
     ) -> None:
-        self.plan, self.corpus, self.states = plan, corpus, states
+        """start: heads to train further; their reduced vocabulary stays."""
+        self.plan, self.corpus, self.states, self.start = plan, corpus, states, start
         self.accelerator, self.device = accelerator, accelerator.device
-        self.token_map = torch.from_numpy(corpus.frequent_tokens(plan.vocabulary, end_tokens))
-        self.reference = self.token_map[: plan.reference]
+        if start is None:
+            words = torch.from_numpy(corpus.frequent_tokens(plan.vocabulary, end_tokens))
+            self.token_map, self.reference = words, words[: plan.reference]
+        else:
+            self.token_map, self.reference = start.token_map, start.reference
         self.reduced = torch.full((backbone.vocabulary_size,), IGNORE)
         self.reduced[self.token_map] = torch.arange(len(self.token_map))
         self.embedding = backbone.embedding.float().cpu()
         self.output = backbone.lm_head_weight.cpu()[self.token_map].float().to(self.device)
-        self.config = _config(plan, backbone, base_model)
+        self.config = config_of(plan, backbone, base_model)
         torch.manual_seed(plan.seed)
         self.weights = HeadWeights(self.config)
         with torch.no_grad():
             for name, weight in self.weights.named_parameters():
                 if name.endswith(".norm"):
                     weight.copy_(backbone.norm.cpu())  # a good place to begin
+        if start is not None:  # early heads of further layers begin anew
+            self.weights.load_state_dict(_known(start.weights, self.weights), strict=False)
         kept, held_out = corpus.split()
         self.train_positions = np.concatenate([corpus.answer_positions(i) for i in kept])
         self.test_positions = np.concatenate([corpus.answer_positions(i) for i in held_out])
@@ -293,6 +270,12 @@ class HeadTrainer:
         return config
 
 
+def _known(start: HeadWeights, weights: HeadWeights) -> dict[str, Tensor]:
+    """What the heads that are there hold of the weights that are to be trained."""
+    wanted = weights.state_dict()
+    return {name: tensor for name, tensor in start.state_dict().items() if name in wanted}
+
+
 def _ranks(logits: Tensor, targets: Tensor) -> Tensor:
     """Place of each target among its logits (P, V), 0 is best; a target outside ranks last."""
     score = logits.gather(1, targets.clamp(min=0)[:, None])
@@ -304,21 +287,3 @@ def _schedule(progress: float, warmup: float) -> float:
     if progress < warmup:
         return progress / warmup
     return 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * (progress - warmup) / (1 - warmup)))
-
-
-def _config(plan: TrainingPlan, backbone: Backbone, base_model: str) -> HeadsConfig:
-    return HeadsConfig(
-        base_model=base_model,
-        hidden_size=backbone.hidden_size,
-        vocabulary_size=backbone.vocabulary_size,
-        draft_heads=plan.draft_heads,
-        trunk_width=plan.trunk_width,
-        head_width=plan.head_width,
-        early_width=plan.early_width,
-        prune_layers=plan.prune_layers,
-        prune_top_k=plan.prune_top_k,
-        acceptance_table=(),
-        early_recall={},
-        training={"started": time.strftime("%Y-%m-%d")},
-        dependent=plan.dependent,
-    )

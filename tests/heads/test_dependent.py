@@ -14,7 +14,7 @@ from propd.heads.files import open_heads
 from propd.heads.rooted import Heads, HeadWeights
 from propd.models.backbone import Backbone
 from propd.training.command import train_heads
-from propd.training.train import TrainingPlan
+from propd.training.plan import TrainingPlan
 from tests.conftest import tiny_transformer
 from tests.test_decoding import decode, tokens
 

@@ -13,7 +13,7 @@ from propd.heads.early import LogitLens, Referee
 from propd.heads.files import open_heads
 from propd.models.backbone import Backbone
 from propd.training.command import train_heads
-from propd.training.train import TrainingPlan
+from propd.training.plan import TrainingPlan
 
 WORDS = torch.tensor([[1.0, 0.0], [0.0, 1.0], [2.0, 0.0], [0.0, -1.0]])
 READY = torch.tensor([[1.0, 0.5], [-1.0, 1.0]])

@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file
 
 from propd.cli import main
-from propd.errors import InvalidRequest
+from propd.errors import InvalidRequest, ModelUnavailable
 from propd.heads.files import open_heads
 from propd.heads.phrase_files import load_phrases
 from propd.heads.rooted import Heads
@@ -21,7 +21,7 @@ from propd.models.backbone import Backbone
 from propd.training.command import train_heads
 from propd.training.corpus import Corpus
 from propd.training.hidden import cache_hidden_states
-from propd.training.train import TrainingPlan
+from propd.training.plan import TrainingPlan
 from tests.conftest import tiny_transformer
 
 PLAN = TrainingPlan(
@@ -112,6 +112,27 @@ def test_heads_learn_and_what_is_saved_loads(corpus_file: Path, tmp_path: Path) 
     assert heads.shape.phrases is not None
     assert max(chances := heads.shape.phrases.after([30]), key=lambda t: chances[t]) == 31
     assert "phrases.safetensors" in card
+
+
+def test_heads_are_trained_further(corpus_file: Path, tmp_path: Path) -> None:
+    """In their own shape and words, an early head of a further layer beside theirs; without a step
+    of any size they stay what they were."""
+    with torch.inference_mode():
+        backbone = Backbone(tiny_transformer("llama"))
+    first, second, cache = tmp_path / "first", tmp_path / "second", tmp_path / "cache"
+    common = (backbone, "tiny", (60,), [corpus_file])
+    train_heads(*common, first, cache, replace(PLAN, epochs=2), lambda _: None)
+    other = replace(PLAN, epochs=1, learning_rate=0.0, trunk_width=8, prune_layers=(2, 3))
+    config = train_heads(*common, second, cache, other, lambda _: None, begin_with=first)
+    before = json.loads((first / "config.json").read_text())
+    assert config.trunk_width == 32 and config.prune_layers == (2, 3)
+    assert [list(row) for row in config.acceptance_table] == before["acceptance_table"]
+    assert config.early_recall["2"] == before["early_recall"]["2"] != config.early_recall["3"]
+    assert config.training["begun_with"] == before["training"]
+    assert "begun with heads trained on 60 answers" in (second / "README.md").read_text()
+    (first / "config.json").write_text("{}")
+    with pytest.raises(ModelUnavailable, match="their format is None"):
+        train_heads(*common, second, cache, other, lambda _: None, begin_with=first)
 
 
 def test_phrases_can_be_counted_for_heads_that_are_there(
