@@ -93,10 +93,11 @@ def _model_options(parser: argparse.ArgumentParser, weights: str = "auto") -> No
     )
     parser.add_argument(
         "--weights",
-        choices=("auto", "dense", "int4", "int8", "nf4"),
+        choices=("auto", "dense", "w4a8", "int4", "int8", "nf4"),
         default=weights,
-        help="int4: groups of 4 bits, fastest for few rows; auto takes them on a CPU if the model "
-        "came from such a file; int8, nf4: by bitsandbytes, for less memory (default: %(default)s)",
+        help="w4a8: groups of 4 bits with inputs of 8, fastest on a CPU; int4: with inputs of 16; "
+        "auto takes them if the model came from such a file; int8, nf4: by bitsandbytes, for less "
+        "memory (default: %(default)s)",
     )
     parser.add_argument(
         "--device-map",

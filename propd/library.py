@@ -19,7 +19,6 @@ from propd.heads.files import open_heads
 from propd.heads.found import find_heads
 from propd.models.backbone import Backbone
 from propd.models.loading import load_pretrained
-from propd.models.narrow import NARROW
 from propd.models.registry import DEFAULT_MODEL, REGISTRY, ModelEntry
 
 HEADS_FOLDER = Path(__file__).resolve().parent.parent / "assets" / "heads"
@@ -45,11 +44,12 @@ def load(
 
     model: a registry name, a folder, or a Hub id. heads: a folder or a Hub id; None takes the
     shipped ones, if there are any. dtype: auto, float32, bfloat16 or float16. numerics: auto, fast
-    or invariant (in any tree and batch a token has the same bits). weights: auto, dense, int4
-    (groups of 4 bits, as in a GGUF file; auto takes them on a CPU if the model came from one), or
-    int8 and nf4 (with the package bitsandbytes). device_map: layers on several devices, auto or
-    like cuda:0=20,cuda:1=12 (docs/gpu.md). one_read: on one CUDA device, the loop that reads once a
-    step; off until it has been run on a GPU. report: called with each stage.
+    or invariant (in any tree and batch a token has the same bits). weights: auto, dense, w4a8
+    (groups of 4 bits, as in a GGUF file, and inputs of 8; auto takes them on a CPU if the model
+    came from one), int4 (the same with inputs of 16 bits; auto takes it where there is no kernel
+    for w4a8), or int8 and nf4 (with the package bitsandbytes). device_map: layers on several
+    devices, auto or like cuda:0=20,cuda:1=12 (docs/gpu.md). one_read: on one CUDA device, the loop
+    that reads once a step; off until it has been run on a GPU. report: called with each stage.
     Raises a `ProPDError` with one sentence on anything a user can cause.
     """
     folder = find_heads(heads, report) if heads else shipped_heads(REGISTRY.get(model))
@@ -69,8 +69,7 @@ def load(
             loaded.model,
             dtype=loaded.dtype,
             invariant=loaded.invariant,
-            four_bit=loaded.four_bit,
-            narrow=loaded.weights if loaded.weights in NARROW else None,
+            weights=loaded.weights,
             device_map=loaded.device_map,
         )
         ready = open_heads(folder, backbone) if folder else None

@@ -185,7 +185,7 @@ def test_mlx_lm_1470_quantised_weights_diverge_every_150_tokens() -> None:
 
     Here: with weights of 4 bits, four guesses and nearly tied logits, 600 tokens and not one.
     """
-    world = world_of(twins(2.0**-8, torch.bfloat16), invariant=True, four_bit=True)
+    world = world_of(twins(2.0**-8, torch.bfloat16), invariant=True, weights="int4")
     session = open_session(world, "bpd", rows=4, max_new_tokens=150)
     written = texts(run(session, PROMPTS))
     assert sum(map(len, written)) == 600
@@ -239,7 +239,7 @@ def test_mlx_lm_1109_the_last_token_of_a_prompt_by_another_kernel() -> None:
     has the same bits for its first token; those of a prompt whose end is computed as a step are
     others, so the beginning of an answer, which was computed so, has to be taken up so.
     """
-    world = world_of(twins(2.0**-8, torch.bfloat16), invariant=True, four_bit=True)
+    world = world_of(twins(2.0**-8, torch.bfloat16), invariant=True, weights="int4")
     expected = first_logits(world, "autoregressive")
     assert all(torch.equal(first_logits(world, method), expected) for method in METHODS)
     assert not torch.equal(first_logits(world, "medusa", stepped=1), expected)
@@ -249,7 +249,7 @@ def test_mlx_lm_1109_the_last_token_of_a_prompt_by_another_kernel() -> None:
 @pytest.mark.parametrize("method", ["bpd", "medusa", "propd"])
 def test_mlx_lm_1109_an_answer_that_is_taken_up_again(method: str) -> None:
     """The same where an answer goes on from any of its tokens: it writes on as it did."""
-    world = world_of(twins(2.0**-8, torch.bfloat16), invariant=True, four_bit=True)
+    world = world_of(twins(2.0**-8, torch.bfloat16), invariant=True, weights="int4")
     (whole,) = plain_texts(world, PROMPTS[1:2], max_new_tokens=16)
     for cut in range(1, 16, 2):
         session = open_session(world, method, max_new_tokens=16 - cut)

@@ -20,7 +20,7 @@ from propd.heads.protocol import check_ranges
 from propd.heads.rooted import EarlyWeights, packed
 from propd.host import Ids
 from propd.models.backbone import Backbone
-from propd.models.linear import Linear
+from propd.models.grouped import pack_finely
 
 CONFIG = "early.json"
 
@@ -42,7 +42,7 @@ class EarlyHeads:
         self.layers, self.top_k = tuple(weights), top_k
         device, dtype = backbone.device, backbone.dtype
         self._heads = {
-            layer: packed(head.to(device, dtype).eval().requires_grad_(False), Linear)
+            layer: packed(head.to(device, dtype).eval().requires_grad_(False), pack_finely)
             for layer, head in weights.items()
         }
         self._referees = {

@@ -23,8 +23,7 @@ from propd.heads.early import Referee
 from propd.heads.protocol import HeadsShape, drafts_of, guesses_of, told_drafts
 from propd.host import Ids, read, send
 from propd.models.backbone import Backbone
-from propd.models.four_bit import pack_roughly
-from propd.models.linear import Linear
+from propd.models.grouped import pack_finely, pack_roughly
 from propd.planning.drafts import Drafts, Guesses, Path
 from propd.planning.phrases import Phrases
 
@@ -189,7 +188,7 @@ class Heads:
         self.weights = weights.to(backbone.device, backbone.dtype).eval().requires_grad_(False)
         self.token_map, self.reference = token_map.to(backbone.device), reference
         self._draft = packed(self.weights.draft, pack_roughly)
-        self._early = packed(self.weights.early, Linear)
+        self._early = packed(self.weights.early, pack_finely)
         self._output = pack_roughly(backbone.lm_head_weight[self.token_map])
         self._embedding = backbone.embedding
         self._referee = Referee(backbone.lm_head_weight, reference.to(backbone.device))

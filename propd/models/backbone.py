@@ -21,12 +21,21 @@ from propd.errors import ModelUnavailable
 from propd.host import Ids, send
 from propd.models.device_map import DeviceMap, one_device
 from propd.models.four_bit import reading_dtype, scoring_dtype
+from propd.models.grouped import Grouped, bytes_of, fits
+from propd.models.grouped_math import GroupedMath
 from propd.models.kv_cache import KVCache, Window
 from propd.models.layer_math import LayerMath, plain
 from propd.models.layer_recording import recorded
-from propd.models.layers import Layer, Product, four_bit_product, norm_weight, take_layer
+from propd.models.layers import (
+    Layer,
+    Product,
+    four_bit_product,
+    grouped_product,
+    norm_weight,
+    take_layer,
+)
 from propd.models.linear import Linear
-from propd.models.narrow import Narrow
+from propd.models.narrow import NARROW, Narrow
 from propd.models.placement import Placement, place_forest, place_nodes
 from propd.models.spread import SpreadCache, moved
 from propd.tree.forest import Forest
@@ -49,17 +58,15 @@ class Backbone:
         dtype: torch.dtype | None = None,
         pack: bool = True,
         invariant: bool = False,
-        four_bit: bool = False,
-        narrow: str | None = None,
+        weights: str = "dense",
         device_map: DeviceMap | None = None,
     ) -> None:
         """Take the weights out of a model.
 
         dtype: to compute in; None is the model's. invariant: a node's result has the same bits
-        alone, in any tree and in any batch. four_bit: a step multiplies with the weights in groups
-        of 4 bits; a prompt, which is many rows at once, is read with dense ones. narrow: bits of
-        the weights in the layers, one of `propd.models.narrow.NARROW`. device_map: where the layers
-        are, if not all in one place; hidden states begin and end on its home.
+        alone, in any tree and in any batch. weights: as in `propd.models.loading.WEIGHTS`; with
+        int4 a prompt, which is many rows at once, is read with dense ones. device_map: where the
+        layers are, if not all in one place; hidden states begin and end on its home.
         """
         config = model.config
         _check_supported(config)
@@ -77,39 +84,40 @@ class Backbone:
         self.dtype: torch.dtype = dtype or core.embed_tokens.weight.dtype
         self.device: torch.device = core.embed_tokens.weight.device
         self.embedding: Tensor = core.embed_tokens.weight.detach().to(self.dtype)
+        int4, w4a8 = weights == "int4", weights == "w4a8"
         self.invariant = invariant
         self.hidden_dtype = torch.float32 if invariant else self.dtype
         """Of the hidden states between the layers; what a product takes is in ``dtype``."""
-        self.sum_dtype = torch.float64 if invariant else self.dtype
+        self.sum_dtype = torch.float64 if invariant and not w4a8 else self.dtype
         """Of the sums in attention; also of K and V, so that no step has to convert them."""
 
-        reads_in = reading_dtype() if four_bit else self.dtype
+        reads_in = reading_dtype() if int4 else self.dtype
 
         def dense(weight: Tensor, bias: Tensor | None) -> Product:
             bias = bias if bias is None else bias.to(reads_in)
             return Linear(weight.to(reads_in), bias, pack=pack, invariant=invariant)
 
         def narrowed(weight: Tensor, bias: Tensor | None) -> Product:
-            return Narrow(weight, bias, str(narrow), self.dtype)
+            return Narrow(weight, bias, weights, self.dtype)
 
-        self.four_bit = four_bit
         self.device_map = device_map or one_device(self.device, self.layer_count)
-        packer = narrowed if narrow else dense
+        packer = narrowed if weights in NARROW else grouped_product if w4a8 else dense
         self.reading = [take_layer(layer, self.head_size, packer) for layer in core.layers]
         """The layers as a prompt runs through them."""
         self.layers = self.reading
         """The layers as a step runs through them."""
-        if four_bit:
+        if int4:
             self.layers = [
                 take_layer(layer, self.head_size, four_bit_product) for layer in core.layers
             ]
         self._turns = _turns(core.rotary_emb, self.max_positions, self.sum_dtype)
-        self._math = LayerMath(
+        make = GroupedMath if w4a8 else LayerMath
+        self._math = make(
             self.query_heads, self.kv_heads, self.head_size, self.epsilon, self.dtype,
             self.sum_dtype,
         )  # fmt: skip
         # every method reads a prompt alike, so its sums need not be those of a step
-        sums_in = torch.float32 if four_bit else self.sum_dtype
+        sums_in = torch.float32 if int4 else self.sum_dtype
         self._reading_math = replace(self._math, dtype=reads_in, sum_dtype=sums_in)
         self._reading_alone = self._stepping_alone = plain(self._reading_math, self.reading)
         """The straight ways through them, for one row."""
@@ -120,17 +128,23 @@ class Backbone:
         # tied to the embedding in many models: then there is one copy of it
         tied = model.lm_head.weight is core.embed_tokens.weight
         self.lm_head_weight: Tensor = self.embedding if tied else head
-        scores_in = scoring_dtype() if four_bit else self.dtype
-        weight = self.lm_head_weight if scores_in is self.dtype else model.lm_head.weight.detach()
-        self.lm_head = Linear(weight.to(scores_in), pack=pack, invariant=invariant)
+        self._scores_in = scoring_dtype() if int4 else self.dtype
+        finest = model.lm_head.weight.detach()
+        self.lm_head: Product
+        if w4a8 and fits(finest):
+            self.lm_head = Grouped(bytes_of(finest), bits=8, wide=True)
+        else:
+            same = self._scores_in is self.dtype
+            weight = self.lm_head_weight if same else finest.to(self._scores_in)
+            self.lm_head = Linear(weight, pack=pack, invariant=invariant)
 
     def _sample(self) -> list[Tensor]:
         """What the straight way through a layer takes, for one token."""
         cache = self.new_cache(1, 1)
         place = self.place([np.ones((1, 1), dtype=bool)], [[0]], [0])
         (window,) = cache.windows(range(1), place)
-        masks = self._masks(place, self.sum_dtype)
-        return [self.embed([0]), place.turns, *masks, *window.own, *window.seen[0]]
+        mask = self._math.mask(place.blocks[0].mask)
+        return [self.embed([0]), place.turns, mask, *window.own, *window.seen[0]]
 
     @property
     def pass_bytes(self) -> int:
@@ -184,7 +198,8 @@ class Backbone:
         """
         layers = self.reading if reading else self.layers
         alone = self._reading_alone if reading else self._stepping_alone
-        masks = self._masks(place, (self._reading_math if reading else self._math).sum_dtype)
+        math = self._reading_math if reading else self._math
+        masks = [math.mask(block.mask) for block in place.blocks]  # once for all layers
         windows = cache.windows(range(first, last), place)
         for number, window in zip(range(first, last), windows, strict=True):
             layer = layers[number]
@@ -197,11 +212,6 @@ class Backbone:
             else:
                 hidden = self._run_together(layer, hidden, place, masks, window)
         return hidden.to(self.device)
-
-    def _masks(self, place: Placement, dtype: torch.dtype) -> list[Tensor]:
-        """Once for all layers: for every block the mask of the queries that share a K/V head."""
-        group = self.query_heads // self.kv_heads
-        return [block.mask.to(dtype).repeat(1, 1, group, 1) for block in place.blocks]
 
     def _run_together(
         self,
@@ -257,7 +267,7 @@ class Backbone:
 
     def logits(self, normed: Tensor) -> Tensor:
         """Final hidden states after `final_norm`, (..., H) -> (..., V)."""
-        return self.lm_head(normed.to(self.lm_head.weight.dtype))
+        return self.lm_head(normed.to(self._scores_in))
 
 
 def _turns(rotary: Any, length: int, dtype: torch.dtype) -> Tensor:

@@ -12,7 +12,7 @@ weights do not lie on the grid, the nearest points of it are taken, and that is 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -21,7 +21,6 @@ import torch
 from torch import Tensor
 
 from propd.errors import InvalidRequest
-from propd.models.linear import Linear
 
 GROUP = 32
 ROWS = 16
@@ -114,6 +113,10 @@ class FourBit:
     traceable = operands
     """The same, where TorchScript's tracer looks."""
 
+    def over(self, operands: Sequence[Tensor]) -> Callable[[Tensor], Tensor]:
+        """The product over other operands."""
+        return lambda x: self.multiply(x, *operands)
+
     @staticmethod
     def multiply(
         x: Tensor, codes: Tensor, scale_and_middle: Tensor, bias: Tensor | None = None
@@ -140,15 +143,6 @@ def scoring_dtype() -> torch.dtype:
     much to read (docs/lab-notebook.md)."""
     has_bfloat16 = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)
     return torch.bfloat16 if has_bfloat16() else torch.float32
-
-
-def pack_roughly(weight: Tensor, bias: Tensor | None = None) -> Callable[[Tensor], Tensor]:
-    """A product for draft heads: guesses may be rough, so any weight goes into groups of 4 bits
-    where that pays. On the default model it costs a hundredth of the tokens per pass and saves
-    more than half of the drafting (docs/lab-notebook.md)."""
-    if weight.device.type == "cpu" and fits(weight) and four_bit_pays():
-        return FourBit(groups_of(weight), bias)
-    return Linear(weight, bias)
 
 
 def lies_on_grid(model: Any) -> bool:

@@ -46,7 +46,7 @@ class LayerMath:
     ) -> Tensor:
         """The whole layer for T nodes of one row: (T, H) -> (T, H).
 
-        mask: (1, 1, query heads / kv heads * T, E). own_keys, own_values: (kv heads, T, size),
+        mask: as `mask` made it. own_keys, own_values: (kv heads, T, size),
         where the nodes' K and V go. keys, values: (1, kv heads, E, size), what is looked at.
         """
         queries, new_keys, new_values = self.before(layer, hidden, turns)
@@ -83,6 +83,10 @@ class LayerMath:
         # reshape, not view: on a GPU the attention kernel may store its result transposed
         mixed = mixed.unflatten(2, (self.query_heads // self.kv_heads, -1)).flatten(1, 2)
         return _in_order(mixed.transpose(1, 2), self.dtype).flatten(2)
+
+    def mask(self, added: Tensor) -> Tensor:
+        """What `mix` takes for the mask of a block, (R, 1, N, E); made once for all layers."""
+        return added.to(self.sum_dtype).repeat(1, 1, self.query_heads // self.kv_heads, 1)
 
     def after(self, layer: Layer, hidden: Tensor, mixed: Tensor) -> Tensor:
         """What comes after attention: (T, H) and (T, query heads * size) -> (T, H)."""

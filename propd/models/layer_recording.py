@@ -9,7 +9,7 @@ bits.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, cast
 
@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from propd.models.four_bit import FourBit
+from propd.models.grouped import Grouped
 from propd.models.layer_math import Alone, LayerMath, plain
 from propd.models.layers import Layer
 from propd.models.linear import Linear, use_packed
@@ -46,10 +47,10 @@ def recorded(math: LayerMath, layers: Sequence[Layer], samples: Sequence[Tensor]
 def _recordable(product: Any) -> bool:
     if isinstance(product, Linear):
         return product.least_rows == 1
-    return isinstance(product, FourBit)
+    return isinstance(product, FourBit | Grouped)
 
 
-def _products(layer: Layer) -> list[Linear | FourBit]:
+def _products(layer: Layer) -> list[Linear | FourBit | Grouped]:
     return [getattr(layer, name) for name in PRODUCTS]
 
 
@@ -81,7 +82,7 @@ def _record(math: LayerMath, layer: Layer, samples: Sequence[Tensor]) -> Alone:
         taken: dict[str, Any] = {}  # of what stands in a layer
         for name, product in zip(PRODUCTS, products, strict=True):
             own, left = left[: len(product.operands)], left[len(product.operands) :]
-            taken[name] = _over(product.multiply, own)
+            taken[name] = product.over(own)
         taken |= zip(_norms(layer), left, strict=True)
         return math.alone(replace(layer, **taken), *tensors[: len(samples)])
 
@@ -93,7 +94,3 @@ def _record(math: LayerMath, layer: Layer, samples: Sequence[Tensor]) -> Alone:
     if any(isinstance(product, Linear) and product.packed for product in products):
         use_packed(made.graph)
     return cast("Alone", made)
-
-
-def _over(multiply: Callable[..., Tensor], operands: Sequence[Tensor]) -> Callable[..., Tensor]:
-    return lambda x: multiply(x, *operands)

@@ -13,10 +13,11 @@ import torch
 from torch import Tensor
 
 from propd.models.four_bit import FourBit, groups_of
+from propd.models.grouped import Grouped
 from propd.models.linear import Linear
 from propd.models.narrow import Narrow
 
-Product = Linear | FourBit | Narrow
+Product = Linear | FourBit | Grouped | Narrow
 """y = x W^T + b: (T, in) -> (T, out)."""
 Packer = Callable[[Tensor, "Tensor | None"], Product]
 """Weight (out, in) and bias -> product."""
@@ -79,6 +80,11 @@ def _fuse(packer: Packer, *parts: Matrix) -> Product:
 def four_bit_product(weight: Tensor, bias: Tensor | None) -> Product:
     """A product with the groups of 4 bits that a weight lies on."""
     return FourBit(groups_of(weight), bias)
+
+
+def grouped_product(weight: Tensor, bias: Tensor | None) -> Product:
+    """The same with inputs of 8 bits."""
+    return Grouped(groups_of(weight), bias)
 
 
 def _paired(matrix: Matrix, head_size: int) -> Matrix:

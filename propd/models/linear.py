@@ -9,6 +9,7 @@ With ``invariant`` a row's result has the same bits however many rows are multip
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from functools import cache
 
 import torch
@@ -107,8 +108,9 @@ class Linear:
         empty = torch.zeros(self.out_features, self.in_features, dtype=self.weight.dtype)
         return (empty, *self.operands[1:])
 
-    multiply = staticmethod(F.linear)
-    """The product as a function of x and `traceable`; see `use_packed`."""
+    def over(self, operands: Sequence[Tensor]) -> Callable[[Tensor], Tensor]:
+        """The product over others in the place of `traceable`; see `use_packed`."""
+        return lambda x: F.linear(x, *operands)
 
     def __call__(self, x: Tensor) -> Tensor:
         """(..., in) -> (..., out); an invariant layer takes (T, in)."""

@@ -16,10 +16,12 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
+from propd import kernels
 from propd.errors import InvalidRequest, ModelUnavailable
 from propd.models.backbone import FAMILIES
 from propd.models.device_map import DeviceMap
 from propd.models.four_bit import check_fits, four_bit_available, four_bit_pays, lies_on_grid
+from propd.models.grouped_math import HEAD_SIZES
 from propd.models.linear import packing_available
 from propd.models.narrow import NARROW, check_installed
 from propd.models.need import Need, heads_bytes
@@ -34,9 +36,13 @@ SUPPORTED_TYPES = FAMILIES
 
 NUMERICS = ("auto", "fast", "invariant")
 """invariant: a token's numbers have the same bits alone, in any tree and in any batch."""
-WEIGHTS = ("auto", "dense", "int4", *NARROW)
-"""int4: a step multiplies with groups of 4 bits, in bfloat16 with invariant numerics; int8 and nf4:
-`propd.models.narrow`."""
+GROUPS = ("w4a8", "int4")
+"""Weights in groups of 4 bits, with invariant numerics: w4a8 with inputs in groups of 8 bits, by a
+kernel of ours (`propd.models.grouped`); int4 with inputs in bfloat16."""
+WEIGHTS = ("auto", "dense", *GROUPS, *NARROW)
+"""int8 and nf4: `propd.models.narrow`."""
+_NUMBERS = {"w4a8": "float32", "int4": "bfloat16"}
+"""What they compute in, apart from the products."""
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
@@ -52,14 +58,9 @@ class LoadedModel:
     invariant: bool = False
     """Whether to compute with invariant numerics."""
     weights: str = "dense"
-    """dense, int4, int8 or nf4."""
+    """One of `WEIGHTS`, but not auto."""
     device_map: DeviceMap | None = None
     """Where the layers are, or will be when they are taken."""
-
-    @property
-    def four_bit(self) -> bool:
-        """Whether a step multiplies with weights in groups of 4 bits."""
-        return self.weights == "int4"
 
 
 def load_pretrained(
@@ -90,7 +91,7 @@ def load_pretrained(
     number = resolve_dtype(dtype, place, saved)
     in_parts = device_map is not None or place.type != "cpu" or weights in NARROW
     looks = not in_parts and may_be_four_bit(weights, dtype, numerics, place, saved)
-    wanted = weights == "int4" or looks
+    wanted = weights in GROUPS or looks
     # the grid of the groups can be seen in the weights as they were saved only
     arrives = torch.float32 if wanted else number
     need = _need(shape, weights, arrives, heads, resolve_numerics(numerics, number, place))
@@ -109,24 +110,33 @@ def load_pretrained(
         # A broken file surfaces as nearly any type, from safetensors' own to KeyError.
         raise ModelUnavailable(f"Model {model} cannot be loaded: {_brief(error)}.") from error
     loaded = loaded.eval().requires_grad_(False)
-    if weights == "int4":
+    if weights in GROUPS:
         check_fits(loaded)
-    if four_bit := wanted and (weights == "int4" or lies_on_grid(loaded)):
-        number = torch.bfloat16
+    kind = "dense" if weights == "auto" else weights
+    if looks and lies_on_grid(loaded):
+        kind = "w4a8" if shape.head_size in HEAD_SIZES and kernels.ready() else "int4"
+    if kind == "w4a8" and shape.head_size not in HEAD_SIZES:
+        raise InvalidRequest(
+            f"Weights w4a8 need heads of {', '.join(map(str, HEAD_SIZES))} numbers and this model "
+            f"has heads of {shape.head_size}; give weights int4 or dense."
+        )
+    if kind in GROUPS:
+        number = _DTYPES[_NUMBERS[kind]]
     elif wanted:
         loaded = loaded.to(number)
-    invariant = four_bit or resolve_numerics(numerics, number, place)
-    kind = "int4" if four_bit else weights if weights in NARROW else "dense"
+    invariant = kind in GROUPS or resolve_numerics(numerics, number, place)
     return LoadedModel(loaded, tokenizer, folder, number, invariant, kind, layers)
 
 
 def _need(
     shape: Shape, weights: str, arrives: torch.dtype, heads: Path | None, invariant: bool
 ) -> Need:
-    size = 2 if weights == "int4" else arrives.itemsize  # bfloat16, once they have arrived
+    # that of int4 is bfloat16, once the weights have arrived
+    size = 2 if weights == "int4" else arrives.itemsize
     kind = "dense" if weights == "auto" else weights
     told = 0 if heads is None else heads_bytes(heads, size)
-    return Need.of(shape, kind, size, heads=told, cache_itemsize=8 if invariant else None)
+    wide = 8 if invariant and weights != "w4a8" else None
+    return Need.of(shape, kind, size, heads=told, cache_itemsize=wide)
 
 
 def check_weights(
@@ -143,22 +153,27 @@ def check_weights(
         check_installed(weights)
         if numerics == "invariant":
             raise InvalidRequest(
-                f"Invariant numerics need dense weights or int4 and {weights} was asked for; give "
-                "numerics fast."
+                f"Invariant numerics need dense weights, w4a8 or int4 and {weights} was asked for; "
+                "give numerics fast."
             )
-    if weights != "int4":
+    if weights not in GROUPS:
         return
     if place.type != "cpu" or device_map is not None:
         where = "a device map was given" if device_map else f"the device is {place.type}"
         raise InvalidRequest(
             f"Weights of 4 bits need a CPU and {where}; give weights nf4 or dense."
         )
-    if dtype not in ("auto", "bfloat16", torch.bfloat16) or numerics == "fast":
+    number = _NUMBERS[weights]
+    if dtype not in ("auto", number, _DTYPES[number]) or numerics == "fast":
         raise InvalidRequest(
-            f"Weights of 4 bits are multiplied in bfloat16 with invariant numerics, and {dtype} "
+            f"Weights {weights} are multiplied in {number} with invariant numerics, and {dtype} "
             f"with numerics {numerics} was asked for; leave both out, or give weights dense."
         )
-    if not four_bit_available():
+    if weights == "w4a8" and (reason := kernels.why_not()):
+        raise InvalidRequest(
+            f"Weights w4a8 need a kernel that is not here: {reason}; give weights int4 or dense."
+        )
+    if weights == "int4" and not four_bit_available():
         raise InvalidRequest(
             "Weights of 4 bits need an operator that this build of PyTorch does not have for this "
             "processor; give weights dense."
@@ -177,7 +192,8 @@ def may_be_four_bit(
     Only in weights saved in float32: in narrower ones a grid of finer numbers cannot be seen.
     """
     asked = weights == "auto" and dtype == "auto" and numerics == "auto"
-    return asked and place.type == "cpu" and saved is torch.float32 and four_bit_pays()
+    pays = kernels.ready() or four_bit_pays()
+    return asked and place.type == "cpu" and saved is torch.float32 and pays
 
 
 def _load_weights(folder: Path, dtype: torch.dtype) -> PreTrainedModel:
@@ -220,9 +236,9 @@ def resolve_dtype(
 ) -> torch.dtype:
     """The number format to compute in.
 
-    ``auto`` is float32 on a CPU, where it is exact and supported everywhere (bfloat16 for weights
-    that are groups of 4 bits, see `may_be_four_bit`), and on a GPU the half precision that the
-    checkpoint was saved in (for a float32 one, what the GPU does best).
+    ``auto`` is float32 on a CPU, where it is exact and supported everywhere (bfloat16 for int4),
+    and on a GPU the half precision that the checkpoint was saved in (for a float32 one, what the
+    GPU does best).
     """
     if isinstance(dtype, torch.dtype):
         return dtype

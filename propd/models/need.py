@@ -20,7 +20,7 @@ BLOCK, OUTER = 64, 256
 def matrix_bytes(outputs: int, inputs: int, weights: str, itemsize: int) -> int:
     """What a weight (outputs, inputs) takes. itemsize: of a dense number.
 
-    int4 counts the dense copy too, which prompts are read with, in float32 at most.
+    int4 counts the dense copy too, which prompts are read with, in float32 at most; w4a8 has none.
     """
     count = outputs * inputs
     if weights == "int8":
@@ -28,7 +28,8 @@ def matrix_bytes(outputs: int, inputs: int, weights: str, itemsize: int) -> int:
     if weights == "nf4":
         blocks = -(-count // BLOCK)
         return count // 2 + blocks + 4 * -(-blocks // OUTER)
-    return count * 4 + count * 5 // 8 if weights == "int4" else count * itemsize
+    groups = count * 5 // 8
+    return {"int4": count * 4 + groups, "w4a8": groups}.get(weights, count * itemsize)
 
 
 def cache_bytes(shape: Shape, rows: int, tokens: int, itemsize: int) -> int:
@@ -85,7 +86,7 @@ class Need:
         tokens: int | None = None,
         cache_itemsize: int | None = None,
     ) -> Need:
-        """weights: dense, int4, int8 or nf4. itemsize: bytes of a dense number. heads: bytes.
+        """weights: dense, w4a8, int4, int8 or nf4. itemsize: bytes of a dense number. heads: bytes.
 
         tokens: of each row, `PLANNED_TOKENS` if nobody knows. cache_itemsize: of a number in K
         and V, which is wider than others in invariant numerics.

@@ -122,8 +122,22 @@ def distribution(logits: Tensor, config: DecodingConfig) -> Tensor:
         least = config.min_p * chances.amax(-1, keepdim=True)
         chances = chances.masked_fill(chances < least, 0.0)
     if config.top_p < 1:
-        ranked = chances.sort(descending=True).values
-        inside = ranked.cumsum(-1) - ranked < config.top_p * ranked.sum(-1, keepdim=True)
-        least = ranked.masked_fill(~inside, torch.inf).amin(-1, keepdim=True)
+        least = _least_inside(chances, config.top_p)
         chances = chances.masked_fill(chances < least, 0.0)
     return chances / chances.sum(-1, keepdim=True)
+
+
+def _least_inside(chances: Tensor, top_p: float) -> Tensor:
+    """(..., V) -> (..., 1): the smallest chance that top-p keeps.
+
+    Sorting all of V takes longer than a whole step of a small model. But V tokens under
+    (1 - p) / V of the total cannot hold 1 - p of it together, so none of them is ever inside, and
+    of one row on a CPU only the others are sorted; elsewhere that would be a read, or ragged.
+    """
+    total = chances.sum(-1, keepdim=True)
+    if chances.dim() == 1 and chances.device.type == "cpu":
+        # half of it, so that rounding cannot matter
+        chances = chances[chances > total * (0.5 * (1 - top_p) / len(chances))]
+    ranked = chances.sort(descending=True).values
+    inside = ranked.cumsum(-1) - ranked < top_p * total
+    return ranked.masked_fill(~inside, torch.inf).amin(-1, keepdim=True)

@@ -11,6 +11,7 @@ import torch
 from transformers import AutoModelForCausalLM, LlamaConfig
 
 import propd
+from propd import kernels
 from propd.benchmark.lossless import _logits
 from propd.errors import InvalidRequest
 from propd.models import loading
@@ -83,11 +84,14 @@ def test_a_row_has_the_same_bits_in_any_company() -> None:
         assert torch.equal(product(x[:rows]), alone[:rows])
 
 
-def save_model(tiny_folder: Path, folder: Path, *, on_grid: bool) -> str:
-    """A tiny model of shapes that fit, with the tokenizer and the heads of the usual one."""
+def save_model(tiny_folder: Path, folder: Path, *, on_grid: bool, **sizes: int) -> str:
+    """A tiny model of shapes that fit, with the tokenizer and the heads of the usual one.
+
+    Its heads have 8 numbers unless the sizes say otherwise, so that the kernel of
+    `propd.models.grouped` does not take it."""
     shutil.copytree(tiny_folder, folder, dirs_exist_ok=True)
     torch.manual_seed(0)
-    shape = {**SHAPE, "vocab_size": 257, "intermediate_size": 64}
+    shape = {**SHAPE, "vocab_size": 257, "intermediate_size": 64, **sizes}
     model = AutoModelForCausalLM.from_config(LlamaConfig(**shape, eos_token_id=256)).float()
     for name, weight in model.named_parameters():
         if weight.dim() == 2:
@@ -110,12 +114,13 @@ def test_auto_takes_them_where_the_model_came_from_them_and_they_pay(
     dtype: torch.dtype,
 ) -> None:
     monkeypatch.setattr(loading, "four_bit_pays", lambda: pays)
+    monkeypatch.setattr(kernels, "ready", lambda: False)
     folder = save_model(tiny_folder, tmp_path, on_grid=True)
     loaded = load_pretrained(folder, device="cpu")
-    assert (loaded.four_bit, loaded.invariant, loaded.dtype) == (pays, pays, dtype)
+    assert (loaded.weights == "int4", loaded.invariant, loaded.dtype) == (pays, pays, dtype)
     for asked in ({"weights": "dense"}, {"dtype": "float32"}, {"numerics": "fast"}):
         other = load_pretrained(folder, device="cpu", **asked)
-        assert (other.four_bit, other.dtype) == (False, torch.float32)
+        assert (other.weights, other.dtype) == ("dense", torch.float32)
 
 
 @needs_operator
@@ -124,7 +129,7 @@ def test_auto_leaves_other_weights_dense(
 ) -> None:
     monkeypatch.setattr(loading, "four_bit_pays", lambda: True)
     loaded = load_pretrained(save_model(tiny_folder, tmp_path, on_grid=False), device="cpu")
-    assert (loaded.four_bit, loaded.dtype) == (False, torch.float32)
+    assert (loaded.weights, loaded.dtype) == ("dense", torch.float32)
 
 
 @needs_operator
@@ -193,9 +198,10 @@ def test_shapes_that_do_not_fit_are_refused_in_one_sentence(tiny_folder: Path) -
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [
-        (("int3", "auto", "auto", CPU), "Unknown weights 'int3': give auto, dense, int4"),
+        (("int3", "auto", "auto", CPU), "Unknown weights 'int3': give auto, dense, w4a8, int4"),
         (("int4", "auto", "auto", torch.device("cuda")), "need a CPU and the device is cuda"),
         (("int4", "float32", "auto", CPU), "float32 with numerics auto was asked for"),
+        (("w4a8", "bfloat16", "auto", CPU), "w4a8 are multiplied in float32 with invariant"),
         (("int4", "auto", "fast", CPU), "auto with numerics fast was asked for"),
     ],
 )

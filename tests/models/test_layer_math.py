@@ -26,7 +26,7 @@ def read(backbone: Backbone, ways: Sequence[Alone]) -> list[torch.Tensor]:
     cache, found, start = backbone.new_cache(1, sum(WIDTHS)), [], 0
     for width in WIDTHS:
         hidden, place = one_piece(backbone, start, width)
-        (mask,) = backbone._masks(place, backbone.sum_dtype)
+        mask = backbone._math.mask(place.blocks[0].mask)
         for way, window in zip(ways, cache.windows(range(len(ways)), place), strict=True):
             hidden = way(hidden, place.turns, mask, *window.own, *window.seen[0])
         cache.commit(0, range(width))
@@ -79,7 +79,7 @@ def test_one_row_goes_the_same_way_as_many(family: str, invariant: bool) -> None
     for width, wanted in zip(WIDTHS, expected, strict=True):
         hidden, place = one_piece(backbone, start, width)
         place = replace(place, ends_there=False)  # so that windows are those of many rows
-        masks = backbone._masks(place, backbone.sum_dtype)
+        masks = [backbone._math.mask(block.mask) for block in place.blocks]
         windows = cache.windows(range(backbone.layer_count), place)
         for layer, window in zip(backbone.layers, windows, strict=True):
             hidden = backbone._run_together(layer, hidden, place, masks, window)

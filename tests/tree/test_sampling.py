@@ -235,6 +235,18 @@ def test_filters_keep_what_they_promise() -> None:
     assert kept(min_p=0.25) == [0, 1, 2]
 
 
+@pytest.mark.parametrize("top_p", [1e-6, 0.3, 0.95, 0.999999])
+@pytest.mark.parametrize("spread", [0.0, 0.01, 1.0, 30.0], ids=lambda s: f"spread-{s}")
+def test_one_row_sorts_less_and_keeps_the_same(top_p: float, spread: float) -> None:
+    """One row on a CPU leaves out what top-p cannot keep before it sorts; many rows do not. Nearly
+    equal chances are the worst case: each is only just above the bound, or all are."""
+    logits = spread * torch.randn(3, 5000, generator=torch.Generator().manual_seed(8))
+    config = DecodingConfig(temperature=1.0, top_p=top_p)
+    together = distribution(logits, config)
+    for row, law in zip(logits, together, strict=True):
+        assert torch.equal(distribution(row, config), law)
+
+
 def test_temperature_sharpens() -> None:
     logits = torch.tensor([1.0, 0.0])
     cold = distribution(logits, DecodingConfig(temperature=0.1))[0]

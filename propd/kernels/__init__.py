@@ -1,0 +1,95 @@
+"""Operators of our own in C++, compiled where they are first needed.
+
+PyTorch has no product of 4-bit weights with 8-bit inputs, which is what processors are fast at, and
+no attention whose sums leave out what is masked. `operators.cpp` has them. It is compiled once, by
+the compiler of this machine, into the cache; where there is no compiler, or the processor lacks the
+instructions, the engine does without.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+from functools import cache
+from pathlib import Path
+
+import torch
+
+SOURCE = Path(__file__).with_name("operators.cpp")
+SWITCH = "PROPD_KERNELS"
+"""Environment variable: ``off`` does without them."""
+SECONDS = 180.0
+"""Until a compiler is given up; it takes about fifteen."""
+FLAGS = (
+    "-O3", "-std=c++20", "-fPIC", "-fopenmp", "-DAT_PARALLEL_OPENMP=1",
+    "-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mavx512vnni", "-mfma", "-mf16c",
+)  # fmt: skip
+
+
+@cache
+def why_not() -> str | None:
+    """Loads them; None if they are ready, else what is missing."""
+    if os.environ.get(SWITCH) == "off":
+        return f"{SWITCH} is off"
+    if platform.system() != "Linux" or platform.machine() != "x86_64":
+        return f"written for Linux on x86-64, and this is {platform.system()} {platform.machine()}"
+    if not getattr(torch.cpu, "_is_vnni_supported", bool)():
+        return "the processor has no AVX-512 VNNI"
+    compiler = os.environ.get("CXX") or shutil.which("g++") or shutil.which("clang++")
+    if compiler is None:
+        return "no C++ compiler; install g++"
+    try:
+        torch.ops.load_library(str(_built(compiler)))
+    except subprocess.SubprocessError as error:
+        return f"{compiler} failed: {_last_line(error)}"
+    except OSError as error:  # no such compiler, no room for the library, or not loadable
+        return str(error).splitlines()[0]
+    return None
+
+
+def ready() -> bool:
+    """Whether the operators ``torch.ops.propd`` are there."""
+    return why_not() is None
+
+
+def _built(compiler: str) -> Path:
+    """The library, compiled unless the cache has it. Its name tells all that it depends on."""
+    from propd.models.sources import cache_folder
+
+    texts = [path.read_text() for path in sorted(SOURCE.parent.glob("*.[ch]*"))]
+    about = (texts, FLAGS, compiler, torch.__version__, sys.version)
+    name = hashlib.sha256(repr(about).encode()).hexdigest()[:16]
+    library = cache_folder() / "kernels" / f"{name}.so"
+    if not library.exists():
+        library.parent.mkdir(parents=True, exist_ok=True)
+        # moved into place when it is whole: another process may be at the same, and either may die
+        with tempfile.TemporaryDirectory(dir=library.parent) as folder:
+            _compile(compiler, Path(folder) / "whole.so").replace(library)
+    return library
+
+
+def _compile(compiler: str, library: Path) -> Path:
+    """In two steps: linked with -fopenmp it would bring a second OpenMP, with threads of its own
+    beside those of PyTorch."""
+    root = Path(torch.__file__).parent
+    headers = (root / "include", root / "include" / "torch" / "csrc" / "api" / "include")
+    made, abi = library.with_suffix(".o"), int(torch.compiled_with_cxx11_abi())
+    includes = [f"-I{folder}" for folder in headers]
+    _run(compiler, *FLAGS, f"-D_GLIBCXX_USE_CXX11_ABI={abi}", *includes, "-c", SOURCE, "-o", made)
+    _run(compiler, "-shared", made, f"-L{root / 'lib'}", "-ltorch_cpu", "-lc10", "-o", library)
+    return library
+
+
+def _run(*command: str | Path) -> None:
+    subprocess.run(command, check=True, capture_output=True, text=True, timeout=SECONDS)
+
+
+def _last_line(error: subprocess.SubprocessError) -> str:
+    said = getattr(error, "stderr", None) or str(error)
+    errors = [line for line in str(said).splitlines() if "error" in line]
+    return (errors or str(said).splitlines() or ["no reason given"])[0][:200]

@@ -1,0 +1,214 @@
+// Attention in which a node gets the same bits in a tree as in a line, in float32, where products
+// over all slots would need float64 for that: every sum runs slot by slot or number by number, in
+// their order, and what a node may not see has weight 0, which leaves no trace in a sum.
+
+#pragma once
+
+#include <cmath>
+#include <limits>
+
+#include "product.h"
+
+namespace propd {
+
+// Nodes that one thread takes together: many share the turning of K, few leave work for others.
+inline int64_t share_of(int64_t nodes) { return nodes <= 12 ? 4 : 8; }
+
+// K or V of some rows and a layer: (R, kv heads, E, size), any strides but the last.
+struct Store {
+  const float* data;
+  int64_t row, head, slot, end;
+
+  explicit Store(const at::Tensor& x)
+      : data(x.const_data_ptr<float>()), row(x.stride(0)), head(x.stride(1)), slot(x.stride(2)),
+        end(x.size(2)) {
+    TORCH_CHECK(x.dim() == 4 && x.stride(3) == 1, "propd: K and V of another order");
+  }
+};
+
+// 16 rows of 16 numbers, turned about: column c of `from` becomes row c of `to`.
+inline void transpose(const float* const* from, int64_t column, float* to) {
+  __m512 a[LANES], b[LANES];
+#pragma GCC unroll 16
+  for (int i = 0; i < LANES; ++i) a[i] = widen(from[i] + column);
+#pragma GCC unroll 16
+  for (int i = 0; i < LANES; i += 2) {
+    b[i] = _mm512_unpacklo_ps(a[i], a[i + 1]), b[i + 1] = _mm512_unpackhi_ps(a[i], a[i + 1]);
+  }
+  const auto pair = [](__m512 x, __m512 y, bool high) {
+    const __m512d one = _mm512_castps_pd(x), other = _mm512_castps_pd(y);
+    return _mm512_castpd_ps(high ? _mm512_unpackhi_pd(one, other) : _mm512_unpacklo_pd(one, other));
+  };
+#pragma GCC unroll 16
+  for (int i = 0; i < LANES; i += 4) {  // a[i + c]: numbers c, c + 4, c + 8, c + 12 of 4 rows
+    a[i] = pair(b[i], b[i + 2], false), a[i + 1] = pair(b[i], b[i + 2], true);
+    a[i + 2] = pair(b[i + 1], b[i + 3], false), a[i + 3] = pair(b[i + 1], b[i + 3], true);
+  }
+#pragma GCC unroll 16
+  for (int c = 0; c < 4; ++c) {
+    const __m512 low = _mm512_shuffle_f32x4(a[c], a[c + 4], 0x88);
+    const __m512 high = _mm512_shuffle_f32x4(a[c], a[c + 4], 0xdd);
+    const __m512 low2 = _mm512_shuffle_f32x4(a[c + 8], a[c + 12], 0x88);
+    const __m512 high2 = _mm512_shuffle_f32x4(a[c + 8], a[c + 12], 0xdd);
+    narrow(_mm512_shuffle_f32x4(low, low2, 0x88), to + c * LANES);
+    narrow(_mm512_shuffle_f32x4(high, high2, 0x88), to + (c + 4) * LANES);
+    narrow(_mm512_shuffle_f32x4(low, low2, 0xdd), to + (c + 8) * LANES);
+    narrow(_mm512_shuffle_f32x4(high, high2, 0xdd), to + (c + 12) * LANES);
+  }
+}
+
+// The query heads of some nodes that share a K/V head, each of PARTS * 16 numbers. What is kept
+// between the steps is one thread's own.
+template <int PARTS>
+class Shared {
+  static constexpr int64_t SIZE = PARTS * LANES;
+  static constexpr int SCORED = 8;                  // queries scored together, for the processor
+  static constexpr int MIXED = PARTS <= 4 ? 4 : 2;  // and mixed: their sums fit the registers
+
+ public:
+  // Gives every query, scaled, with the mask of its node: (E,), 0 where it may look.
+  void begin(int64_t count, int64_t end) {
+    count_ = (count + SCORED - 1) / SCORED * SCORED;  // the last ones are not looked at
+    end_ = end, room_ = (end + LANES - 1) / LANES * LANES;
+    queries_.assign(count_ * SIZE, 0.0f);
+    weights_.resize(count_ * room_);
+    masks_.clear();
+  }
+
+  void add(const float* query, const float* mask) {
+    const __m512 scale = _mm512_set1_ps(1.0f / std::sqrt(static_cast<float>(SIZE)));
+    float* to = queries_.data() + masks_.size() * SIZE;
+    for (int64_t at = 0; at < SIZE; at += LANES) {
+      narrow(_mm512_mul_ps(widen(query + at), scale), to + at);
+    }
+    masks_.push_back(mask);
+  }
+
+  void score(const float* keys, int64_t step) {
+    alignas(64) float turned[SIZE * LANES];
+    const float* rows[LANES];
+    for (int64_t slot = 0; slot < end_; slot += LANES) {
+      for (int64_t i = 0; i < LANES; ++i) rows[i] = keys + std::min(slot + i, end_ - 1) * step;
+#pragma GCC unroll 16
+      for (int part = 0; part < PARTS; ++part) {
+        transpose(rows, part * LANES, turned + part * LANES * LANES);
+      }
+      for (int64_t query = 0; query < count_; query += SCORED) score_some(query, slot, turned);
+    }
+  }
+
+  // Scores become e^(score - largest), 0 where the node may not look.
+  void weigh() {
+    for (size_t query = 0; query < masks_.size(); ++query) {
+      float* row = weights_.data() + query * room_;
+      __m512 most = _mm512_set1_ps(-std::numeric_limits<float>::infinity());
+      for (int64_t at = 0; at < end_; at += LANES) {
+        most = _mm512_mask_max_ps(most, open(query, at), most, widen(row + at));
+      }
+      const __m512 largest = _mm512_set1_ps(_mm512_reduce_max_ps(most));
+      for (int64_t at = 0; at < end_; at += LANES) {
+        const __m512 below = _mm512_sub_ps(widen(row + at), largest);
+        narrow(_mm512_maskz_mov_ps(open(query, at), exponential(below)), row + at);
+      }
+    }
+  }
+
+  // Gives each query's mean of values to tell(query, part, numbers).
+  template <typename Tell>
+  void mix(const float* values, int64_t step, Tell tell) const {
+    const auto asked = static_cast<int64_t>(masks_.size());
+    for (int64_t query = 0; query < asked; query += MIXED) {
+      __m512 sums[MIXED][PARTS], totals[MIXED];
+#pragma GCC unroll 16
+      for (int i = 0; i < MIXED; ++i) {
+        totals[i] = _mm512_setzero_ps();
+#pragma GCC unroll 16
+        for (int part = 0; part < PARTS; ++part) sums[i][part] = _mm512_setzero_ps();
+      }
+      const float* weights = weights_.data() + query * room_;
+      for (int64_t slot = 0; slot < end_; ++slot) {
+        const float* value = values + slot * step;
+#pragma GCC unroll 16
+        for (int i = 0; i < MIXED; ++i) {
+          const __m512 weight = _mm512_set1_ps(weights[i * room_ + slot]);
+          totals[i] = _mm512_add_ps(totals[i], weight);
+#pragma GCC unroll 16
+          for (int part = 0; part < PARTS; ++part) {
+            sums[i][part] = _mm512_fmadd_ps(weight, widen(value + part * LANES), sums[i][part]);
+          }
+        }
+      }
+#pragma GCC unroll 16
+      for (int i = 0; i < MIXED && query + i < asked; ++i) {
+#pragma GCC unroll 16
+        for (int part = 0; part < PARTS; ++part) {
+          tell(query + i, part, _mm512_div_ps(sums[i][part], totals[i]));
+        }
+      }
+    }
+  }
+
+ private:
+  int64_t count_ = 0, end_ = 0, room_ = 0;  // queries filled up, slots, slots filled up
+  std::vector<float> queries_, weights_;
+  std::vector<const float*> masks_;
+
+  __mmask16 open(int64_t query, int64_t at) const {
+    const int64_t left = end_ - at;
+    const auto there = static_cast<__mmask16>(left < LANES ? (1 << left) - 1 : 0xffff);
+    const __m512 mask = _mm512_maskz_loadu_ps(there, masks_[query] + at);
+    return _mm512_mask_cmp_ps_mask(there, mask, _mm512_setzero_ps(), _CMP_EQ_OQ);
+  }
+
+  void score_some(int64_t query, int64_t slot, const float* turned) {
+    __m512 sums[SCORED];
+#pragma GCC unroll 16
+    for (int i = 0; i < SCORED; ++i) sums[i] = _mm512_setzero_ps();
+    const float* own = queries_.data() + query * SIZE;
+    for (int64_t at = 0; at < SIZE; ++at) {
+      const __m512 keys = widen(turned + at * LANES);
+#pragma GCC unroll 16
+      for (int i = 0; i < SCORED; ++i) {
+        sums[i] = _mm512_fmadd_ps(_mm512_set1_ps(own[i * SIZE + at]), keys, sums[i]);
+      }
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < SCORED; ++i) narrow(sums[i], weights_.data() + (query + i) * room_ + slot);
+  }
+};
+
+// queries (R, N, query heads, size), mask (R, 1, N, E), result (R, N, query heads * size).
+template <int PARTS>
+void attend(const at::Tensor& queries, const float* mask, const Store& keys, const Store& values,
+            int64_t kv_heads, float* result) {
+  const int64_t rows = queries.size(0), nodes = queries.size(1), heads = queries.size(2);
+  const int64_t shared = heads / kv_heads, end = keys.end, size = PARTS * LANES;
+  const int64_t share = share_of(nodes), parts = (nodes + share - 1) / share;
+  const auto* asked = queries.const_data_ptr<float>();
+  at::parallel_for(0, rows * kv_heads * parts, 1, [&](int64_t begin, int64_t last) {
+    Shared<PARTS> some;
+    for (int64_t task = begin; task < last; ++task) {
+      const int64_t part = task % parts, head = task / parts % kv_heads;
+      const int64_t row = task / parts / kv_heads, first = part * share;
+      const int64_t count = std::min(share, nodes - first);
+      some.begin(count * shared, end);
+      const auto place = [&](int64_t query) {  // of one of these, among all (row, node, head)
+        return (row * nodes + first + query / shared) * heads + head * shared + query % shared;
+      };
+      for (int64_t query = 0; query < count * shared; ++query) {
+        const int64_t node = first + query / shared, own = head * shared + query % shared;
+        some.add(asked + row * queries.stride(0) + node * queries.stride(1) +
+                     own * queries.stride(2),
+                 mask + (row * nodes + node) * end);
+      }
+      some.score(keys.data + row * keys.row + head * keys.head, keys.slot);
+      some.weigh();
+      some.mix(values.data + row * values.row + head * values.head, values.slot,
+               [&](int64_t query, int at, __m512 numbers) {
+                 narrow(numbers, result + place(query) * size + at * LANES);
+               });
+    }
+  });
+}
+
+}  // namespace propd

@@ -1,0 +1,55 @@
+"""What a decoder layer computes where its weights are in groups: three operators of ours.
+
+Everything between the products (norms, rounding to 8 bits, turning, attention, the gate) is part of
+them, in float32. Each of a row's numbers is computed by the same operations in the same order in
+any tree and batch, so it has the same bits; attention leaves out what is masked and sums over the
+rest slot by slot, so it needs no float64 for that (`propd/kernels/attention.h`).
+"""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+
+from propd.models.grouped import Grouped
+from propd.models.layer_math import LayerMath
+from propd.models.layers import Layer
+
+HEAD_SIZES = (16, 32, 64, 80, 96, 128)
+"""Sizes of a head that attention is written for."""
+
+
+class GroupedMath(LayerMath):
+    """`LayerMath` for layers whose products are all `Grouped`."""
+
+    def before(self, layer: Layer, hidden: Tensor, turns: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """As `LayerMath.before`."""
+        qkv = cast("Grouped", layer.qkv)
+        made: tuple[Tensor, Tensor, Tensor] = torch.ops.propd.before_attention.default(
+            hidden, layer.attention_norm, self.epsilon, qkv.blocks, qkv.bias, layer.query_norm,
+            layer.key_norm, turns, self.query_heads, self.kv_heads,
+        )  # fmt: skip
+        return made
+
+    def mask(self, added: Tensor) -> Tensor:
+        """As it is: no head is repeated."""
+        return added
+
+    def mix(self, queries: Tensor, mask: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+        """As `LayerMath.mix`."""
+        mixed: Tensor = torch.ops.propd.attention.default(queries, mask, keys, values)
+        return mixed
+
+    def after(self, layer: Layer, hidden: Tensor, mixed: Tensor) -> Tensor:
+        """As `LayerMath.after`."""
+        products: list[Any] = []
+        for product in (layer.output, layer.gate_up, layer.down):
+            products += (cast("Grouped", product).blocks, cast("Grouped", product).bias)
+        output, output_bias, gate_up, gate_up_bias, down, down_bias = products
+        made: Tensor = torch.ops.propd.after_attention.default(
+            hidden, mixed, output, output_bias, layer.mlp_norm, self.epsilon, gate_up, gate_up_bias,
+            down, down_bias,
+        )  # fmt: skip
+        return made
