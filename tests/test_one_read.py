@@ -22,6 +22,7 @@ from propd.methods import METHODS
 from propd.models import placement
 from propd.one_read import OneReadSession
 from propd.planning.planner import size_of
+from propd.tree import sampling
 from propd.tree.sampling import Chooser
 from propd.tree.topology import ROOT_ONLY
 from tests.harness import (
@@ -184,6 +185,8 @@ def guard(monkeypatch: pytest.MonkeyPatch) -> Guard:
     monkeypatch.setattr(Chooser, "_new_number", passing(Chooser._new_number, False))
     # the host's own work on what it then sends
     monkeypatch.setattr(placement, "_mask", passing(placement._mask, False))
+    # for a CPU only
+    monkeypatch.setattr(sampling, "_worth_sorting", passing(sampling._worth_sorting, False))
     return here
 
 

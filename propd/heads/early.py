@@ -14,11 +14,7 @@ import torch
 from torch import Tensor
 
 from propd.host import Ids, send
-from propd.models.linear import Linear
-
-TIE = 1e-3
-"""Scores so close are ties. A candidate's score and its own place among the reference words come
-from two products that round differently; without this a token could rank behind itself."""
+from propd.models.grouped import pack_finely
 
 
 class Referee:
@@ -28,16 +24,23 @@ class Referee:
     """
 
     def __init__(self, words: Tensor, reference: Tensor | None) -> None:
+        if reference is None:
+            reference = torch.arange(len(words), device=words.device)
         self._words = words
-        self._reference = Linear(words if reference is None else words[reference])
+        self._crowd = pack_finely(words[reference])
+        self._places = torch.full((len(words),), -1, device=words.device)
+        self._places[reference] = torch.arange(len(reference), device=words.device)
 
     def __call__(self, ready: Tensor, rows: Ids, token_ids: Ids) -> tuple[Tensor, Tensor]:
         """Ranks and probabilities (C,) of candidates; ready: (I, H), prepared for the LM head."""
-        of = send(rows, ready.device)
-        candidates = self._words[send(token_ids, ready.device)]
-        scores = (ready[of] * candidates).sum(-1, dtype=torch.float32)
-        crowd = self._reference(ready).float()
-        ranks = (crowd[of] > scores[:, None] + TIE).sum(-1)
+        of, ids = send(rows, ready.device), send(token_ids, ready.device)
+        crowd = self._crowd(ready).float()
+        seen, own = crowd[of], self._places[ids]
+        # two products of one word round differently: a reference word must not rank behind itself
+        known = seen.gather(-1, own.clamp_min(0)[:, None])[:, 0]
+        other = (ready[of] * self._words[ids]).sum(-1, dtype=torch.float32)
+        scores = torch.where(own < 0, other, known)
+        ranks = (seen > scores[:, None]).sum(-1)
         chances = (scores - crowd.logsumexp(-1)[of]).exp().clamp(max=1.0)
         return ranks, chances
 

@@ -128,16 +128,20 @@ def distribution(logits: Tensor, config: DecodingConfig) -> Tensor:
 
 
 def _least_inside(chances: Tensor, top_p: float) -> Tensor:
-    """(..., V) -> (..., 1): the smallest chance that top-p keeps.
-
-    Sorting all of V takes longer than a whole step of a small model. But V tokens under
-    (1 - p) / V of the total cannot hold 1 - p of it together, so none of them is ever inside, and
-    of one row on a CPU only the others are sorted; elsewhere that would be a read, or ragged.
-    """
+    """(..., V) -> (..., 1): the smallest chance that top-p keeps."""
     total = chances.sum(-1, keepdim=True)
     if chances.dim() == 1 and chances.device.type == "cpu":
-        # half of it, so that rounding cannot matter
-        chances = chances[chances > total * (0.5 * (1 - top_p) / len(chances))]
+        chances = _worth_sorting(chances, total, top_p)
     ranked = chances.sort(descending=True).values
     inside = ranked.cumsum(-1) - ranked < top_p * total
     return ranked.masked_fill(~inside, torch.inf).amin(-1, keepdim=True)
+
+
+def _worth_sorting(chances: Tensor, total: Tensor, top_p: float) -> Tensor:
+    """Those of (V,) chances that top-p may keep: to sort all takes longer than a whole step.
+
+    V tokens under (1 - p) / V of the total cannot hold 1 - p of it together, so none of them is
+    kept. Not for a GPU: how many are left would have to be read.
+    """
+    # half of it, so that rounding cannot matter
+    return chances[chances > total * (0.5 * (1 - top_p) / len(chances))]

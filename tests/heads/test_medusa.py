@@ -12,9 +12,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 import propd
+from propd import kernels
 from propd.core import CostTable, DecodingConfig
 from propd.errors import ModelUnavailable
-from propd.heads.early import TIE
 from propd.heads.early_files import save_early
 from propd.heads.files import open_heads
 from propd.heads.protocol import DraftHeads
@@ -134,7 +134,7 @@ def check_look(heads: DraftHeads, layer: int, states: Tensor, logits: Tensor) ->
     words = torch.arange(VOCABULARY) if heads.shape.early_kind == "logit lens" else REFERENCE
     for place, (row, token) in enumerate(zip(ROWS, TOKENS, strict=True)):
         crowd, score = logits[row, words], logits[row, token]
-        assert ranks[place] == (crowd > score + TIE).sum()
+        assert ranks[place] == (crowd > score).sum()
         chance = (score - crowd.logsumexp(0)).exp().clamp(max=1.0)
         assert float(chances[place]) == pytest.approx(float(chance), abs=1e-5)
 
@@ -148,7 +148,10 @@ def test_the_lens_is_the_models_own_end(folders: dict[str, Path], layer: int) ->
 
 
 @pytest.mark.parametrize("layer", [1, 3])
-def test_a_trained_early_head_takes_the_place_of_the_lens(tmp_path: Path, layer: int) -> None:
+def test_a_trained_early_head_takes_the_place_of_the_lens(
+    tmp_path: Path, layer: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kernels, "ready", lambda: False)  # whose products are not exact
     weights = add_early(write(tmp_path, medusa()))
     torch.manual_seed(5)
     states = torch.randn(3, HIDDEN)
