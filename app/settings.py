@@ -22,9 +22,8 @@ BATCHES = ROOT / "assets" / "batches"
 
 MODEL = os.environ.get("PROPD_MODEL", "smollm2-135m-instruct")
 """Chosen by whoever starts the app, never by a visitor."""
-WEIGHTS = os.environ.get("PROPD_WEIGHTS", "dense")
-"""Here to be seen, too: with 4 bits a pass is two to three times as fast and few trees pay, so that
-most steps would show none. PROPD_WEIGHTS=auto or int4 takes them."""
+WEIGHTS = os.environ.get("PROPD_WEIGHTS", "auto")
+"""As `propd.load` has it."""
 METHOD = "propd"
 PRUNE_WHEN: Final = "always"
 """Here to be seen: at batch 1 on a CPU the engine's own choice would seldom prune."""
@@ -47,8 +46,9 @@ may keep the others waiting."""
 
 MESSAGES_PER_SECOND = 11
 """More looks no smoother, and the browser has a tree to draw for each."""
-MESSAGE_EVENTS = 12
-"""Latest events in a message. More than new ones, because the page may skip a message."""
+MESSAGE_EVENTS = 24
+"""Latest events in a message. More than new ones (at most 150 a second were seen), because the page
+may skip a message."""
 QUEUE_SIZE = 20
 """Visitors who may wait, unless the start says otherwise."""
 MOST_WORKERS = 32

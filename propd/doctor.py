@@ -52,6 +52,7 @@ def _findings() -> Iterator[Finding]:
     yield _cpu()
     yield _memory()
     yield _gpu()
+    yield _kernels()
     yield from _model()
     yield _heads()
     yield _browser()
@@ -132,6 +133,16 @@ def _gpu() -> Finding:
     if torch.backends.mps.is_available():
         return Finding("ok", "GPU", "Apple (mps)")
     return Finding("note", "GPU", "none that PyTorch sees; the CPU does it all")
+
+
+def _kernels() -> Finding:
+    if util.find_spec("torch") is None:
+        return Finding("note", "kernels", "unknown without torch")
+    from propd import kernels
+
+    if (reason := kernels.why_not()) is None:
+        return Finding("ok", "kernels", "compiled here; weights of 4 bits run with inputs of 8")
+    return Finding("note", "kernels", f"none, so the CPU is two to four times slower: {reason}")
 
 
 def _model() -> Iterator[Finding]:

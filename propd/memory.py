@@ -31,7 +31,7 @@ def needed_by_device(
     size = backbone.embedding.element_size()
     step = step_bytes(backbone.vocabulary_size, backbone.hidden_size, rows, nodes, size)
     heads = backbone.kv_heads * backbone.head_size
-    layer = 2 * rows * slots * heads * backbone.sum_dtype.itemsize
+    layer = 2 * rows * slots * heads * backbone.cache_dtype.itemsize
     needed = {backbone.device_map.home: step}
     for device, count in backbone.device_map.spans:
         needed[device] = needed.get(device, 0) + count * layer

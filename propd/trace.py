@@ -59,7 +59,7 @@ class Header:
     numerics: str = ""
     """``invariant``: the same bits in any tree and batch; else ``fast``."""
     weights: str = ""
-    """``int4``: groups of 4 bits; ``int8``, ``nf4``: bitsandbytes; else ``dense``."""
+    """``w4a8``, ``int4``: groups of 4 bits; ``int8``, ``nf4``: bitsandbytes; else ``dense``."""
     device: str = ""
     heads: dict[str, str] = field(default_factory=dict)
     """What guesses (``draft``) and what looks early (``early``), as in `HeadsShape`."""

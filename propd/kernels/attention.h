@@ -14,20 +14,21 @@ namespace propd {
 // Nodes that one thread takes together: many share the turning of K, few leave work for others.
 inline int64_t share_of(int64_t nodes) { return nodes <= 12 ? 4 : 8; }
 
-// K or V of some rows and a layer: (R, kv heads, E, size), any strides but the last.
+// K or V of some rows and a layer: (R, kv heads, E, size), any strides but the last. Half precision
+// halves what a long past costs: it is all reading.
 struct Store {
-  const float* data;
+  const at::Half* data;
   int64_t row, head, slot, end;
 
   explicit Store(const at::Tensor& x)
-      : data(x.const_data_ptr<float>()), row(x.stride(0)), head(x.stride(1)), slot(x.stride(2)),
+      : data(x.const_data_ptr<at::Half>()), row(x.stride(0)), head(x.stride(1)), slot(x.stride(2)),
         end(x.size(2)) {
     TORCH_CHECK(x.dim() == 4 && x.stride(3) == 1, "propd: K and V of another order");
   }
 };
 
 // 16 rows of 16 numbers, turned about: column c of `from` becomes row c of `to`.
-inline void transpose(const float* const* from, int64_t column, float* to) {
+inline void transpose(const at::Half* const* from, int64_t column, float* to) {
   __m512 a[LANES], b[LANES];
 #pragma GCC unroll 16
   for (int i = 0; i < LANES; ++i) a[i] = widen(from[i] + column);
@@ -62,7 +63,7 @@ inline void transpose(const float* const* from, int64_t column, float* to) {
 template <int PARTS>
 class Shared {
   static constexpr int64_t SIZE = PARTS * LANES;
-  static constexpr int SCORED = 8;                  // queries scored together, for the processor
+  static constexpr int SCORED = 4;                  // queries scored together at least, or twice it
   static constexpr int MIXED = PARTS <= 4 ? 4 : 2;  // and mixed: their sums fit the registers
 
  public:
@@ -84,16 +85,20 @@ class Shared {
     masks_.push_back(mask);
   }
 
-  void score(const float* keys, int64_t step) {
+  void score(const at::Half* keys, int64_t step) {
     alignas(64) float turned[SIZE * LANES];
-    const float* rows[LANES];
+    const at::Half* rows[LANES];
     for (int64_t slot = 0; slot < end_; slot += LANES) {
       for (int64_t i = 0; i < LANES; ++i) rows[i] = keys + std::min(slot + i, end_ - 1) * step;
 #pragma GCC unroll 16
       for (int part = 0; part < PARTS; ++part) {
         transpose(rows, part * LANES, turned + part * LANES * LANES);
       }
-      for (int64_t query = 0; query < count_; query += SCORED) score_some(query, slot, turned);
+      int64_t query = 0;
+      for (; query + 2 * SCORED <= count_; query += 2 * SCORED) {
+        score_some<2 * SCORED>(query, slot, turned);
+      }
+      if (query < count_) score_some<SCORED>(query, slot, turned);
     }
   }
 
@@ -115,7 +120,7 @@ class Shared {
 
   // Gives each query's mean of values to tell(query, part, numbers).
   template <typename Tell>
-  void mix(const float* values, int64_t step, Tell tell) const {
+  void mix(const at::Half* values, int64_t step, Tell tell) const {
     const auto asked = static_cast<int64_t>(masks_.size());
     for (int64_t query = 0; query < asked; query += MIXED) {
       __m512 sums[MIXED][PARTS], totals[MIXED];
@@ -127,14 +132,18 @@ class Shared {
       }
       const float* weights = weights_.data() + query * room_;
       for (int64_t slot = 0; slot < end_; ++slot) {
-        const float* value = values + slot * step;
+        __m512 value[PARTS];
+#pragma GCC unroll 16
+        for (int part = 0; part < PARTS; ++part) {
+          value[part] = widen(values + slot * step + part * LANES);
+        }
 #pragma GCC unroll 16
         for (int i = 0; i < MIXED; ++i) {
           const __m512 weight = _mm512_set1_ps(weights[i * room_ + slot]);
           totals[i] = _mm512_add_ps(totals[i], weight);
 #pragma GCC unroll 16
           for (int part = 0; part < PARTS; ++part) {
-            sums[i][part] = _mm512_fmadd_ps(weight, widen(value + part * LANES), sums[i][part]);
+            sums[i][part] = _mm512_fmadd_ps(weight, value[part], sums[i][part]);
           }
         }
       }
@@ -160,20 +169,21 @@ class Shared {
     return _mm512_mask_cmp_ps_mask(there, mask, _mm512_setzero_ps(), _CMP_EQ_OQ);
   }
 
+  template <int COUNT>
   void score_some(int64_t query, int64_t slot, const float* turned) {
-    __m512 sums[SCORED];
+    __m512 sums[COUNT];
 #pragma GCC unroll 16
-    for (int i = 0; i < SCORED; ++i) sums[i] = _mm512_setzero_ps();
+    for (int i = 0; i < COUNT; ++i) sums[i] = _mm512_setzero_ps();
     const float* own = queries_.data() + query * SIZE;
     for (int64_t at = 0; at < SIZE; ++at) {
       const __m512 keys = widen(turned + at * LANES);
 #pragma GCC unroll 16
-      for (int i = 0; i < SCORED; ++i) {
+      for (int i = 0; i < COUNT; ++i) {
         sums[i] = _mm512_fmadd_ps(_mm512_set1_ps(own[i * SIZE + at]), keys, sums[i]);
       }
     }
 #pragma GCC unroll 16
-    for (int i = 0; i < SCORED; ++i) narrow(sums[i], weights_.data() + (query + i) * room_ + slot);
+    for (int i = 0; i < COUNT; ++i) narrow(sums[i], weights_.data() + (query + i) * room_ + slot);
   }
 };
 

@@ -19,6 +19,10 @@ inline __m512 widen(const at::BFloat16* from) {
   return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(half), 16));
 }
 
+inline __m512 widen(const at::Half* from) {
+  return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)));
+}
+
 inline void narrow(__m512 value, float* to) { _mm512_storeu_ps(to, value); }
 
 // To the nearest, of two as near to the even one, as PyTorch rounds.

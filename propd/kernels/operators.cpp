@@ -1,5 +1,5 @@
 // The operators of a layer with weights in groups: everything but the embedding, on a processor with
-// AVX-512 VNNI. Hidden states, K and V are float32. See propd/models/grouped_math.py.
+// AVX-512 VNNI. Hidden states are float32, K and V float16. See propd/models/grouped_math.py.
 
 #include <ATen/ops/empty.h>
 #include <torch/library.h>

@@ -89,7 +89,9 @@ class Backbone:
         self.hidden_dtype = torch.float32 if invariant else self.dtype
         """Of the hidden states between the layers; what a product takes is in ``dtype``."""
         self.sum_dtype = torch.float64 if invariant and not w4a8 else self.dtype
-        """Of the sums in attention; also of K and V, so that no step has to convert them."""
+        """Of the sums in attention."""
+        self.cache_dtype = torch.float16 if w4a8 else self.sum_dtype
+        """Of K and V: that of the sums, so that no step has to convert them, but for our kernel."""
 
         reads_in = reading_dtype() if int4 else self.dtype
 
@@ -158,7 +160,7 @@ class Backbone:
 
     def new_cache(self, batch: int, capacity: int) -> KVCache:
         """An empty cache of this model's shape."""
-        shape = (batch, self.kv_heads, capacity, self.head_size, self.sum_dtype)
+        shape = (batch, self.kv_heads, capacity, self.head_size, self.cache_dtype)
         counts = [count for _, count in self.device_map.spans]
         parts = [KVCache(count, *shape, device) for device, count in self.device_map.spans]
         return parts[0] if len(parts) == 1 else SpreadCache(parts, counts)

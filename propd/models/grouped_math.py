@@ -3,7 +3,8 @@
 Everything between the products (norms, rounding to 8 bits, turning, attention, the gate) is part of
 them, in float32. Each of a row's numbers is computed by the same operations in the same order in
 any tree and batch, so it has the same bits; attention leaves out what is masked and sums over the
-rest slot by slot, so it needs no float64 for that (`propd/kernels/attention.h`).
+rest slot by slot, so it needs no float64 for that (`propd/kernels/attention.h`). K and V are kept
+in half precision.
 """
 
 from __future__ import annotations

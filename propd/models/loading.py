@@ -135,8 +135,8 @@ def _need(
     size = 2 if weights == "int4" else arrives.itemsize
     kind = "dense" if weights == "auto" else weights
     told = 0 if heads is None else heads_bytes(heads, size)
-    wide = 8 if invariant and weights != "w4a8" else None
-    return Need.of(shape, kind, size, heads=told, cache_itemsize=wide)
+    in_cache = 2 if weights == "w4a8" else 8 if invariant else None
+    return Need.of(shape, kind, size, heads=told, cache_itemsize=in_cache)
 
 
 def check_weights(

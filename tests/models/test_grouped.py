@@ -170,7 +170,7 @@ def test_products_for_guesses() -> None:
 def test_attention_is_softmax_attention(size: int, shape: tuple[int, int, int]) -> None:
     rows, nodes, end = shape
     queries = torch.randn(rows, nodes, 6, size)
-    keys, values = torch.randn(2, rows, 2, end + 3, size)[:, :, :, :end]
+    keys, values = torch.randn(2, rows, 2, end + 3, size).half()[:, :, :, :end]
     mask = torch.where(torch.rand(rows, 1, nodes, end) < 0.6, 0.0, -torch.inf)
     mask[..., 0] = 0
     expected = F.scaled_dot_product_attention(
@@ -186,11 +186,11 @@ def test_what_a_node_may_not_see_leaves_no_trace() -> None:
     """Hidden slots between those that are seen shift every later one to other lanes; a large K or
     V there changes nothing."""
     queries, keys, values = (torch.randn(1, n, 2, 32) for n in (3, 40, 40))
-    keys, values = keys.transpose(1, 2), values.transpose(1, 2)
+    keys, values = keys.transpose(1, 2).half(), values.transpose(1, 2).half()
     expected = torch.ops.propd.attention(queries, torch.zeros(1, 1, 3, 40), keys, values)
     at = torch.arange(40) * 2 + (torch.arange(40) > 17)
     mask = torch.full((1, 1, 3, 90), -torch.inf).index_fill(-1, at, 0.0)
-    far = torch.full((1, 2, 90, 32), 1e4)
+    far = torch.full((1, 2, 90, 32), 1e4).half()
     spread = (far.clone().index_copy(2, at, x) for x in (keys, values))
     assert torch.equal(torch.ops.propd.attention(queries, mask, *spread), expected)
 
@@ -199,14 +199,14 @@ def test_what_a_node_may_not_see_leaves_no_trace() -> None:
 
 
 @needs_kernel
-@pytest.mark.parametrize(("layers", "error"), [(1, 0.005), (5, 0.04)])
+@pytest.mark.parametrize(("layers", "error"), [(1, 0.02), (5, 0.08)])
 @pytest.mark.parametrize("family", CONFIGS)
 @torch.inference_mode()
 def test_layers_equal_transformers_with_rounded_inputs(
     family: str, layers: int, error: float
 ) -> None:
-    """Most tokens agree to the last bits. Now and then a code lies so near the middle that another
-    order of sums turns it, which every later token sees: less than what rounding does."""
+    """But for K and V in half precision, and codes so near the middle that this turns them; a wrong
+    norm, turn, head or gate would leave nothing alike."""
     model = random_model(family)
     del model.model.layers[layers:]  # type: ignore[union-attr, operator]
     model.config.num_hidden_layers = layers  # type: ignore[union-attr]
