@@ -81,12 +81,11 @@ def train(options: argparse.Namespace) -> int:
     if options.phrases_only:
         return _count_phrases(options)
     from propd.library import load
-    from propd.models.loading import resolve_device
     from propd.training.command import train_heads
     from propd.training.plan import TrainingPlan
 
-    dtype = "float32" if resolve_device(options.device).type == "cpu" else "auto"
-    engine = load(options.model, dtype=dtype, device=options.device, weights="dense", report=report)
+    # heads learn from what the engine computes, so from what it computes unless asked otherwise
+    engine = load(options.model, device=options.device, report=report)
     plan = TrainingPlan(
         epochs=options.epochs,
         batch=options.batch,

@@ -86,7 +86,7 @@ def _run(backbone: Backbone, tokens: np.ndarray, layers: Sequence[int]) -> dict[
     place = backbone.place([np.tri(count, dtype=bool)], [range(count)], [0])
     hidden, done, states = backbone.embed(tokens.tolist()), 0, {}
     for layer in (*sorted(layers), backbone.layer_count):
-        hidden = backbone.run_layers(hidden, done, layer, place, cache)
+        hidden = backbone.run_layers(hidden, done, layer, place, cache, reading=True)
         ready = backbone.final_norm(hidden) if layer == backbone.layer_count else hidden
         states[layer], done = ready.half().cpu().numpy(), layer
     return states
