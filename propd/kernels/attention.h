@@ -25,6 +25,10 @@ struct Store {
         end(x.size(2)) {
     TORCH_CHECK(x.dim() == 4 && x.stride(3) == 1, "propd: K and V of another order");
   }
+
+  const at::Half* of(int64_t row_number, int64_t head_number) const {
+    return data + row_number * row + head_number * head;
+  }
 };
 
 // 16 rows of 16 numbers, turned about: column c of `from` becomes row c of `to`.
@@ -187,36 +191,54 @@ class Shared {
   }
 };
 
-// queries (R, N, query heads, size), mask (R, 1, N, E), result (R, N, query heads * size).
+// Some nodes of one row.
+struct Task {
+  int64_t row, first, count;  // `first` of the row's own nodes
+  int64_t before;             // nodes of all rows before it
+  int64_t end;                // slots of the row
+};
+
+inline std::vector<Task> tasks_of(int64_t rows, int64_t nodes, int64_t end, const int64_t* counts,
+                                  const int64_t* ends) {
+  std::vector<Task> tasks;
+  int64_t before = 0;
+  for (int64_t row = 0; row < rows; ++row) {
+    const int64_t own = counts ? counts[row] : nodes, share = share_of(own);
+    for (int64_t first = 0; first < own; first += share) {
+      const int64_t count = std::min(share, own - first);
+      tasks.push_back({row, first, count, before + first, ends ? ends[row] : end});
+    }
+    before += own;
+  }
+  return tasks;
+}
+
+// queries (T, query heads, size), mask (R, 1, N, E), result (T, query heads * size).
 template <int PARTS>
-void attend(const at::Tensor& queries, const float* mask, const Store& keys, const Store& values,
-            int64_t kv_heads, float* result) {
-  const int64_t rows = queries.size(0), nodes = queries.size(1), heads = queries.size(2);
-  const int64_t shared = heads / kv_heads, end = keys.end, size = PARTS * LANES;
-  const int64_t share = share_of(nodes), parts = (nodes + share - 1) / share;
+void attend(const at::Tensor& queries, const at::Tensor& mask, const Store& keys,
+            const Store& values, int64_t kv_heads, const std::vector<Task>& tasks, float* result) {
+  const int64_t heads = queries.size(1), shared = heads / kv_heads, size = PARTS * LANES;
+  const int64_t nodes = mask.size(2), end = mask.size(3);
   const auto* asked = queries.const_data_ptr<float>();
-  at::parallel_for(0, rows * kv_heads * parts, 1, [&](int64_t begin, int64_t last) {
+  const auto* open = mask.const_data_ptr<float>();
+  const auto count = static_cast<int64_t>(tasks.size());
+  at::parallel_for(0, count * kv_heads, 1, [&](int64_t begin, int64_t last) {
     Shared<PARTS> some;
-    for (int64_t task = begin; task < last; ++task) {
-      const int64_t part = task % parts, head = task / parts % kv_heads;
-      const int64_t row = task / parts / kv_heads, first = part * share;
-      const int64_t count = std::min(share, nodes - first);
-      some.begin(count * shared, end);
-      const auto place = [&](int64_t query) {  // of one of these, among all (row, node, head)
-        return (row * nodes + first + query / shared) * heads + head * shared + query % shared;
-      };
-      for (int64_t query = 0; query < count * shared; ++query) {
-        const int64_t node = first + query / shared, own = head * shared + query % shared;
-        some.add(asked + row * queries.stride(0) + node * queries.stride(1) +
-                     own * queries.stride(2),
-                 mask + (row * nodes + node) * end);
+    for (int64_t at = begin; at < last; ++at) {
+      const Task& task = tasks[at / kv_heads];
+      const int64_t head = at % kv_heads;
+      some.begin(task.count * shared, task.end);
+      for (int64_t query = 0; query < task.count * shared; ++query) {
+        const int64_t node = query / shared, own = head * shared + query % shared;
+        some.add(asked + (task.before + node) * queries.stride(0) + own * queries.stride(1),
+                 open + (task.row * nodes + task.first + node) * end);
       }
-      some.score(keys.data + row * keys.row + head * keys.head, keys.slot);
+      some.score(keys.of(task.row, head), keys.slot);
       some.weigh();
-      some.mix(values.data + row * values.row + head * values.head, values.slot,
-               [&](int64_t query, int at, __m512 numbers) {
-                 narrow(numbers, result + place(query) * size + at * LANES);
-               });
+      some.mix(values.of(task.row, head), values.slot, [&](int64_t query, int part, __m512 sums) {
+        const int64_t place = (task.before + query / shared) * heads + head * shared;
+        narrow(sums, result + (place + query % shared) * size + part * LANES);
+      });
     }
   });
 }

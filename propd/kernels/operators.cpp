@@ -91,26 +91,32 @@ std::tuple<Tensor, Tensor, Tensor> before_attention(
           by_head.narrow(1, query_heads + kv_heads, kv_heads)};
 }
 
-// queries (R, N, query heads, size), mask (R, 1, N, E) with 0 where a node may look, keys and values
-// (R, kv heads, E, size) -> (R, N, query heads * size).
+// T nodes of R rows, row after row: queries (T, query heads, size), mask (R, 1, N, E) with 0 where a
+// node may look, keys and values (R, kv heads, E, size) -> (T, query heads * size). counts, ends:
+// (R,) nodes and slots of each row; without them N and E.
 Tensor attention(const Tensor& queries, const Tensor& mask, const Tensor& keys,
-                 const Tensor& values) {
-  const int64_t rows = queries.size(0), nodes = queries.size(1), heads = queries.size(2);
-  const int64_t size = queries.size(3), end = keys.size(2), kv_heads = keys.size(1);
-  TORCH_CHECK(queries.stride(3) == 1 && mask.is_contiguous() && mask.size(3) == end &&
-                  mask.size(2) == nodes && mask.size(0) == rows,
-              "propd: queries and mask do not fit");
+                 const Tensor& values, const Maybe& counts, const Maybe& ends) {
+  const int64_t rows = mask.size(0), nodes = mask.size(2), end = mask.size(3);
+  const int64_t heads = queries.size(1), size = queries.size(2), kv_heads = keys.size(1);
+  TORCH_CHECK(queries.dim() == 3 && queries.stride(2) == 1 && mask.is_contiguous() &&
+                  keys.size(2) == end && keys.size(0) == rows && heads % kv_heads == 0,
+              "propd: queries, mask, K and V do not fit");
+  const auto whole = [](const Maybe& x) {
+    return x.has_value() ? x->const_data_ptr<int64_t>() : nullptr;
+  };
+  const std::vector<Task> tasks = tasks_of(rows, nodes, end, whole(counts), whole(ends));
+  TORCH_CHECK(!tasks.empty() && tasks.back().before + tasks.back().count == queries.size(0),
+              "propd: ", queries.size(0), " queries are not those of the rows");
   const Store k(keys), v(values);
-  Tensor mixed = at::empty({rows, nodes, heads * size}, queries.options());
-  const auto* open = mask.const_data_ptr<float>();
+  Tensor mixed = at::empty({queries.size(0), heads * size}, queries.options());
   auto* to = mixed.mutable_data_ptr<float>();
-  switch (size / LANES * (size % LANES == 0)) {
-    case 1: attend<1>(queries, open, k, v, kv_heads, to); break;
-    case 2: attend<2>(queries, open, k, v, kv_heads, to); break;
-    case 4: attend<4>(queries, open, k, v, kv_heads, to); break;
-    case 5: attend<5>(queries, open, k, v, kv_heads, to); break;
-    case 6: attend<6>(queries, open, k, v, kv_heads, to); break;
-    case 8: attend<8>(queries, open, k, v, kv_heads, to); break;
+  switch (size % LANES ? 0 : size / LANES) {
+    case 1: attend<1>(queries, mask, k, v, kv_heads, tasks, to); break;
+    case 2: attend<2>(queries, mask, k, v, kv_heads, tasks, to); break;
+    case 4: attend<4>(queries, mask, k, v, kv_heads, tasks, to); break;
+    case 5: attend<5>(queries, mask, k, v, kv_heads, tasks, to); break;
+    case 6: attend<6>(queries, mask, k, v, kv_heads, tasks, to); break;
+    case 8: attend<8>(queries, mask, k, v, kv_heads, tasks, to); break;
     default: TORCH_CHECK(false, "propd: attention is not written for heads of ", size, " numbers");
   }
   return mixed;
@@ -159,8 +165,10 @@ TORCH_LIBRARY(propd, library) {
       "Tensor? query_norm, Tensor? key_norm, Tensor turns, int query_heads, int kv_heads) "
       "-> (Tensor, Tensor, Tensor)",
       &before_attention);
-  library.def("attention(Tensor queries, Tensor mask, Tensor keys, Tensor values) -> Tensor",
-              &attention);
+  library.def(
+      "attention(Tensor queries, Tensor mask, Tensor keys, Tensor values, Tensor? counts, "
+      "Tensor? ends) -> Tensor",
+      &attention);
   library.def(
       "after_attention(Tensor hidden, Tensor mixed, Tensor output, Tensor? output_bias, "
       "Tensor norm, float epsilon, Tensor gate_up, Tensor? gate_up_bias, Tensor down, "

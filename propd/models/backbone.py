@@ -227,7 +227,7 @@ class Backbone:
         queries, keys, values = self._math.before(layer, hidden, place.turns)
         window.write(keys, values, place)
         mixed = [
-            block.to_line(self._math.mix(block.to_rectangle(queries[block.nodes]), mask, *seen))
+            self._math.attend(queries[block.nodes], block, mask, *seen)
             for block, mask, seen in zip(place.blocks, masks, window.seen, strict=True)
         ]
         together = mixed[0] if len(mixed) == 1 else torch.cat(mixed)

@@ -17,6 +17,7 @@ from torch import Tensor
 from propd.models.grouped import Grouped
 from propd.models.layer_math import LayerMath
 from propd.models.layers import Layer
+from propd.models.placement import Block
 
 HEAD_SIZES = (16, 32, 64, 80, 96, 128)
 """Sizes of a head that attention is written for."""
@@ -40,7 +41,17 @@ class GroupedMath(LayerMath):
 
     def mix(self, queries: Tensor, mask: Tensor, keys: Tensor, values: Tensor) -> Tensor:
         """As `LayerMath.mix`."""
-        mixed: Tensor = torch.ops.propd.attention.default(queries, mask, keys, values)
+        line = queries.flatten(0, 1)
+        mixed: Tensor = torch.ops.propd.attention.default(line, mask, keys, values, None, None)
+        return mixed.view(*queries.shape[:2], -1)
+
+    def attend(
+        self, queries: Tensor, block: Block, mask: Tensor, keys: Tensor, values: Tensor
+    ) -> Tensor:
+        """As `LayerMath.attend`, without a rectangle: no row pays for another's nodes or past."""
+        mixed: Tensor = torch.ops.propd.attention.default(
+            queries, mask, keys, values, block.counts, block.ends
+        )
         return mixed
 
     def after(self, layer: Layer, hidden: Tensor, mixed: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from propd.models.layers import Layer
+from propd.models.placement import Block
 
 Alone = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]
 """`LayerMath.alone` of one layer."""
@@ -83,6 +84,12 @@ class LayerMath:
         # reshape, not view: on a GPU the attention kernel may store its result transposed
         mixed = mixed.unflatten(2, (self.query_heads // self.kv_heads, -1)).flatten(1, 2)
         return _in_order(mixed.transpose(1, 2), self.dtype).flatten(2)
+
+    def attend(
+        self, queries: Tensor, block: Block, mask: Tensor, keys: Tensor, values: Tensor
+    ) -> Tensor:
+        """`mix` for the nodes of a block, row after row: (T, query heads, size) -> (T, ...)."""
+        return block.to_line(self.mix(block.to_rectangle(queries), mask, keys, values))
 
     def mask(self, added: Tensor) -> Tensor:
         """What `mix` takes for the mask of a block, (R, 1, N, E); made once for all layers."""

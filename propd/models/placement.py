@@ -36,6 +36,10 @@ class Block:
     """(R * N,) the node at each place of the rectangle; None when the rectangle has no padding."""
     flat: Tensor | None = None
     """(T,) the place of each node; None likewise."""
+    counts: Tensor | None = None
+    """(R,) nodes of each row; None: N."""
+    ends: Tensor | None = None
+    """(R,) slots of each row, its nodes among them; None: E."""
 
     def to_rectangle(self, x: Tensor) -> Tensor:
         """(T, ...) -> (R, N, ...); padding repeats the first node."""
@@ -142,6 +146,7 @@ def place_nodes(
                 slice(starts[part.start], starts[part.stop]),
                 send(_mask(visible[part], pasts[part], counts[part]), device),
                 *(x if x is None else send(x, device) for x in _rectangle(counts[part])),
+                **_sizes(pasts[part], counts[part], device),
             )
             for part in together
         ),
@@ -213,6 +218,16 @@ def _rectangle(counts: Sequence[int]) -> tuple[np.ndarray | None, np.ndarray | N
     padded = np.zeros(len(counts) * widest, dtype=np.int64)
     padded[flat] = np.arange(len(flat))
     return padded, flat
+
+
+def _sizes(
+    pasts: Sequence[int], counts: Sequence[int], device: torch.device
+) -> dict[str, Tensor]:
+    """Nodes and slots of each row, for attention without rectangles; on a CPU only."""
+    if device.type != "cpu":
+        return {}
+    own = torch.tensor(counts)
+    return {"counts": own, "ends": own + torch.tensor(pasts)}
 
 
 def _mask(

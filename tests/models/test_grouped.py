@@ -177,22 +177,46 @@ def test_attention_is_softmax_attention(size: int, shape: tuple[int, int, int]) 
         queries.transpose(1, 2).double(), keys.double(), values.double(), mask.double(),
         enable_gqa=True,
     ).transpose(1, 2).flatten(2)  # fmt: skip
-    found = torch.ops.propd.attention(queries, mask, keys, values)
-    assert (found - expected).abs().max() < 5e-6
+    line = queries.flatten(0, 1)
+    found = torch.ops.propd.attention(line, mask, keys, values, None, None)
+    assert (found - expected.flatten(0, 1)).abs().max() < 5e-6
+
+
+@needs_kernel
+def test_rows_of_a_batch_attend_as_they_do_alone() -> None:
+    """Two rows of 1 and 3 nodes behind pasts of 30 and 4; what lies behind a row is not read."""
+    counts, pasts = torch.tensor([1, 3]), torch.tensor([30, 4])
+    ends, queries = counts + pasts, torch.randn(4, 4, 32)
+    keys, values = torch.randn(2, 2, 2, 31, 32).half()
+    keys[1, :, 7:] = values[1, :, 7:] = torch.nan
+    mask = torch.zeros(2, 1, 3, 31)
+    mask[1, 0, 1, 4] = -torch.inf
+    found = torch.ops.propd.attention(queries, mask, keys, values, counts, ends)
+    first = torch.ops.propd.attention(
+        queries[:1], mask[:1, :, :1].contiguous(), keys[:1], values[:1], None, None
+    )
+    second = torch.ops.propd.attention(
+        queries[1:], mask[1:, :, :, :7].contiguous(), keys[1:, :, :7], values[1:, :, :7], None, None
+    )
+    assert torch.equal(found, torch.cat([first, second]))
+    with pytest.raises(RuntimeError, match="3 queries are not those of the rows"):
+        torch.ops.propd.attention(queries[:3], mask, keys, values, counts, ends)
 
 
 @needs_kernel
 def test_what_a_node_may_not_see_leaves_no_trace() -> None:
     """Hidden slots between those that are seen shift every later one to other lanes; a large K or
     V there changes nothing."""
-    queries, keys, values = (torch.randn(1, n, 2, 32) for n in (3, 40, 40))
+    queries = torch.randn(3, 2, 32)
+    keys, values = torch.randn(2, 1, 40, 2, 32)
     keys, values = keys.transpose(1, 2).half(), values.transpose(1, 2).half()
-    expected = torch.ops.propd.attention(queries, torch.zeros(1, 1, 3, 40), keys, values)
+    attend, nothing = torch.ops.propd.attention, (None, None)
+    expected = attend(queries, torch.zeros(1, 1, 3, 40), keys, values, *nothing)
     at = torch.arange(40) * 2 + (torch.arange(40) > 17)
     mask = torch.full((1, 1, 3, 90), -torch.inf).index_fill(-1, at, 0.0)
     far = torch.full((1, 2, 90, 32), 1e4).half()
     spread = (far.clone().index_copy(2, at, x) for x in (keys, values))
-    assert torch.equal(torch.ops.propd.attention(queries, mask, *spread), expected)
+    assert torch.equal(attend(queries, mask, *spread, *nothing), expected)
 
 
 # Layers.
