@@ -28,7 +28,7 @@ from propd.heads.published import acceptance_prior
 from propd.planning.cost_file import load_costs
 from propd.trace import Trace, load
 
-MEASURED = ("cpu-2", "cpu-2-int4", "cpu-1", "cpu-1-int4")
+MEASURED = ("cpu-2", "cpu-2-w4a8", "cpu-1", "cpu-1-w4a8")
 """Each has a file of costs in `settings.LAB`."""
 SHEETS: dict[str, Device] = {"h100": H100, "a100": A100, "rtx-4090": RTX_4090, "t4": T4}
 FIRST = "cpu-2"
@@ -62,9 +62,9 @@ def measured(name: str) -> Preset:
     costs = data["costs"]["about"]
     about = {
         **{one: costs[one] for one in ("model", "device", "threads", "recorded", "sweeps")},
-        "numbers": "int4" if costs["weights"] == "int4" else costs["dtype"],
+        "numbers": costs["dtype"] if costs["weights"] == "dense" else costs["weights"],
         "machine": f"{costs['threads']} CPU {'core' if costs['threads'] == 1 else 'cores'}",
-        "command": COMMAND.format(**costs) + ("" if costs["weights"] == "int4" else DENSE),
+        "command": COMMAND.format(**costs) + (DENSE if costs["weights"] == "dense" else ""),
         "heads": {n: heads["about"][n] for n in ("model", "prompts", "recorded")},
         "steps": heads["steps"],
     }

@@ -17,8 +17,8 @@ from propd.cli import build_parser
 
 ROOT = Path(__file__).resolve().parent.parent
 BENCHMARKS = {
+    "As it comes: weights of 4 bits, inputs of 8": ROOT / "docs" / "benchmark-w4a8.json",
     "In float32": ROOT / "docs" / "benchmark.json",
-    "With weights of 4 bits": ROOT / "docs" / "benchmark-int4.json",
 }
 """Title to results."""
 BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
@@ -76,7 +76,8 @@ def _benchmark(title: str, path: Path) -> str:
 
     results = read_results(path)
     about = results.about
-    four_bit = " with weights in groups of 4 bits" if about.get("weights") == "int4" else ""
+    groups = {"int4": " with weights in groups of 4 bits", "w4a8": " with weights w4a8"}
+    four_bit = groups.get(about.get("weights", ""), "")
     how = (
         f"{about['prompts']} prompts, {about['max_new_tokens']} new tokens each, greedy, "
         f"{about['model']}, {about['dtype']}{four_bit}, batch "

@@ -34,7 +34,7 @@ export class Learn {
     ]);
     this.given = {
       runs: runs.filter(({ events }) => events), recall: tables.recall, bench: this.bench,
-      costs: { 1: tables["costs-1"], 4: tables["costs-4"], 16: tables["costs-16"], int4: tables["costs-1-int4"] },
+      costs: { 1: tables["costs-1"], 4: tables["costs-4"], 16: tables["costs-16"], w4a8: tables["costs-1-w4a8"] },
       batches: Object.entries(batches).map(([rows, run]) => ({ rows: Number(rows), run })),
     };
     this.render(true);

@@ -6,9 +6,9 @@ from app.strings.step import FATES, STEP
 
 PRESETS = {
     "cpu-2": "2 cores, float32",
-    "cpu-2-int4": "2 cores, 4 bits",
+    "cpu-2-w4a8": "2 cores, 4 bits",
     "cpu-1": "1 core, float32",
-    "cpu-1-int4": "1 core, 4 bits",
+    "cpu-1-w4a8": "1 core, 4 bits",
     "h100": "H100",
     "a100": "A100",
     "rtx-4090": "RTX 4090",
@@ -178,7 +178,7 @@ LAB = {
         "{threads:thread|threads}), "
         "{recorded}, the least of {sweeps} runs of: {command}"
     ),
-    "numbers": {"int4": "groups of 4 bits"},
+    "numbers": {"w4a8": "groups of 4 bits, inputs of 8"},
     "source_heads": (
         "Draft heads and early heads: counted in {steps} steps of {model} over {prompts}, "
         "{recorded}."

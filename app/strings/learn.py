@@ -56,7 +56,7 @@ PAGE = {
     "source_step": ("Step {step} of “{prompt}” ({method}), recorded on {machine}, {date}."),
     "source_open": "Open it in Watch",
     "source_table": ("Measured with {model}, {dtype} on {device}, {threads}, {date}:"),
-    "weights": {"dense": "32 bits a weight", "int4": "4 bits a weight"},
+    "weights": {"dense": "32 bits a weight", "w4a8": "4 bits a weight"},
     "weights_choice": "How the weights are kept",
     "threads": {"one": "1 thread", "many": "{count} threads"},
     "prompt_is": "Prompt: “{prompt}” Answer so far:",

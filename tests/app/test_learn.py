@@ -66,7 +66,7 @@ def test_nothing_the_walkthrough_says_is_markup() -> None:
 
 def test_tables_say_how_they_were_measured() -> None:
     shipped = tables(settings.LEARN)
-    assert set(shipped) == {"recall", "costs-1", "costs-1-int4", "costs-4", "costs-16"}
+    assert set(shipped) == {"recall", "costs-1", "costs-1-w4a8", "costs-4", "costs-16"}
     for name in shipped:
         about = json.loads((settings.LEARN / f"{name}.json").read_text())["about"]
         assert {"model", "dtype", "device", "threads", "recorded", "versions"} <= set(about)

@@ -40,7 +40,7 @@ def read(path: Any) -> Any:
 
 
 def costs() -> dict[str, Any]:
-    names = {"1": "costs-1", "4": "costs-4", "16": "costs-16", "int4": "costs-1-int4"}
+    names = {"1": "costs-1", "4": "costs-4", "16": "costs-16", "w4a8": "costs-1-w4a8"}
     return {key: read(settings.LEARN / f"{name}.json") for key, name in names.items()}
 
 

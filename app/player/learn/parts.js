@@ -145,12 +145,12 @@ export function chipsOf(tables, words, on) {
 
 /** The command that measured a table of costs. */
 export function costsCommand({ about }) {
-  const kept = about.weights === "int4" ? "" : ` --dtype ${about.dtype} --weights dense`;
+  const kept = about.weights === "w4a8" ? "" : ` --dtype ${about.dtype} --weights dense`;
   return `propd costs --rows ${about.rows} --sweeps ${about.sweeps}${kept}`;
 }
 
 /** How a table was measured. */
 export function sourceOfTable(about, command, words) {
   return make("p", { class: "propd-source" },
-    say(words.source_table, { model: about.model, dtype: about.weights === "int4" ? words.weights.int4 : about.dtype, device: about.device, threads: countOf(words.threads, about.threads), date: about.recorded }), " ", make("code", {}, command));
+    say(words.source_table, { model: about.model, dtype: about.weights === "w4a8" ? words.weights.w4a8 : about.dtype, device: about.device, threads: countOf(words.threads, about.threads), date: about.recorded }), " ", make("code", {}, command));
 }

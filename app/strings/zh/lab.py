@@ -6,9 +6,9 @@ from app.strings.zh.step import FATES, STEP
 
 PRESETS = {
     "cpu-2": "2 核，float32",
-    "cpu-2-int4": "2 核，4 位",
+    "cpu-2-w4a8": "2 核，4 位",
     "cpu-1": "1 核，float32",
-    "cpu-1-int4": "1 核，4 位",
+    "cpu-1-w4a8": "1 核，4 位",
     "h100": "H100",
     "a100": "A100",
     "rtx-4090": "RTX 4090",
@@ -148,7 +148,7 @@ LAB = {
     ],
     "table_chosen": "选中",
     "source_measured": "耗时：用 {model}（{numbers}）在 {machine}（{device}，{threads} 线程）上实测，{recorded}，取 {sweeps} 次运行中的最小值，命令：{command}",
-    "numbers": {"int4": "4 位分组"},
+    "numbers": {"w4a8": "4 位分组，输入 8 位"},
     "source_heads": "草稿头和早期头：统计自 {model} 的 {steps} 步（{prompts}），{recorded}。",
     "source_sheet": [
         "根据 {device} 的数据手册估计：内存带宽 {gigabytes_s} GB/s，16 位乘法 {teraflops} TFLOPS。",

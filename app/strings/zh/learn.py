@@ -55,7 +55,7 @@ PAGE = {
     "source_step": "“{prompt}”的第 {step} 步（{method}），{date} 录制于 {machine}。",
     "source_open": "在“观看”中打开",
     "source_table": "用 {model} 实测，{dtype}，{device}，{threads}，{date}：",
-    "weights": {"dense": "每个权重 32 位", "int4": "每个权重 4 位"},
+    "weights": {"dense": "每个权重 32 位", "w4a8": "每个权重 4 位"},
     "weights_choice": "权重怎样存放",
     "threads": {"one": "1 线程", "many": "{count} 线程"},
     "prompt_is": "提示词：“{prompt}” 目前的回答：",

@@ -30,7 +30,7 @@ function prepare({ runs, costs, recall }) {
 
 /** The tables of one text by how the weights are kept: [{name, table}]. */
 export function weights(costs) {
-  return [{ name: "dense", table: costs[1] }, { name: "int4", table: costs.int4 }].filter(({ table }) => table);
+  return [{ name: "dense", table: costs[1] }, { name: "w4a8", table: costs.w4a8 }].filter(({ table }) => table);
 }
 
 /** A lane of the race: a block for each pass, as wide as it took; null: not to be told yet. */
