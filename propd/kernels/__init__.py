@@ -34,19 +34,12 @@ FLAGS = (
 @cache
 def why_not() -> str | None:
     """Loads them; None if they are ready, else what is missing."""
-    if os.environ.get(SWITCH) == "off":
-        return f"{SWITCH} is off"
-    if platform.system() != "Linux" or platform.machine() != "x86_64":
-        return f"written for Linux on x86-64, and this is {platform.system()} {platform.machine()}"
-    if not getattr(torch.cpu, "_is_vnni_supported", bool)():
-        return "the processor has no AVX-512 VNNI"
-    compiler = os.environ.get("CXX") or shutil.which("g++") or shutil.which("clang++")
-    if compiler is None:
-        return "no C++ compiler; install g++"
+    if (reason := _missing()) is not None:
+        return reason
     try:
-        torch.ops.load_library(str(_built(compiler)))
+        torch.ops.load_library(str(_built(str(_compiler()))))
     except subprocess.SubprocessError as error:
-        return f"{compiler} failed: {_last_line(error)}"
+        return f"{_compiler()} failed: {_last_line(error)}"
     except OSError as error:  # no such compiler, no room for the library, or not loadable
         return str(error).splitlines()[0]
     return None
@@ -57,14 +50,40 @@ def ready() -> bool:
     return why_not() is None
 
 
-def _built(compiler: str) -> Path:
-    """The library, compiled unless the cache has it. Its name tells all that it depends on."""
+def to_compile() -> bool:
+    """Whether `ready` will have to wait for the compiler."""
+    known = why_not.cache_info().currsize > 0
+    return not known and _missing() is None and not _library(str(_compiler())).exists()
+
+
+def _missing() -> str | None:
+    """What can be told without compiling."""
+    if os.environ.get(SWITCH) == "off":
+        return f"{SWITCH} is off"
+    if platform.system() != "Linux" or platform.machine() != "x86_64":
+        return f"written for Linux on x86-64, and this is {platform.system()} {platform.machine()}"
+    if not getattr(torch.cpu, "_is_vnni_supported", bool)():
+        return "the processor has no AVX-512 VNNI"
+    return None if _compiler() else "no C++ compiler; install g++"
+
+
+def _compiler() -> str | None:
+    return os.environ.get("CXX") or shutil.which("g++") or shutil.which("clang++")
+
+
+def _library(compiler: str) -> Path:
+    """Where the cache has it. Its name tells all that it depends on."""
     from propd.models.sources import cache_folder
 
     texts = [path.read_text() for path in sorted(SOURCE.parent.glob("*.[ch]*"))]
     about = (texts, FLAGS, compiler, torch.__version__, sys.version)
     name = hashlib.sha256(repr(about).encode()).hexdigest()[:16]
-    library = cache_folder() / "kernels" / f"{name}.so"
+    return cache_folder() / "kernels" / f"{name}.so"
+
+
+def _built(compiler: str) -> Path:
+    """The library, compiled unless the cache has it."""
+    library = _library(compiler)
     if not library.exists():
         library.parent.mkdir(parents=True, exist_ok=True)
         # moved into place when it is whole: another process may be at the same, and either may die

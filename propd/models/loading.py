@@ -80,6 +80,9 @@ def load_pretrained(
     for the memory that they will take.
     """
     place = resolve_device(device)
+    if place.type == "cpu" and kernels.to_compile():
+        report("compiling kernels, once (a quarter of a minute)")
+        kernels.ready()
     check_weights(weights, dtype, numerics, place, device_map)
     if weights in NARROW:
         numerics = "fast"

@@ -220,9 +220,7 @@ def _rectangle(counts: Sequence[int]) -> tuple[np.ndarray | None, np.ndarray | N
     return padded, flat
 
 
-def _sizes(
-    pasts: Sequence[int], counts: Sequence[int], device: torch.device
-) -> dict[str, Tensor]:
+def _sizes(pasts: Sequence[int], counts: Sequence[int], device: torch.device) -> dict[str, Tensor]:
     """Nodes and slots of each row, for attention without rectangles; on a CPU only."""
     if device.type != "cpu":
         return {}
