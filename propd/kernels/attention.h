@@ -67,42 +67,41 @@ inline void transpose(const at::Half* const* from, int64_t column, float* to) {
 template <int PARTS>
 class Shared {
   static constexpr int64_t SIZE = PARTS * LANES;
-  static constexpr int SCORED = 4;                  // queries scored together at least, or twice it
+  static constexpr int SCORED = 8;                  // queries scored together
   static constexpr int MIXED = PARTS <= 4 ? 4 : 2;  // and mixed: their sums fit the registers
+  static constexpr int64_t SLOTS = 2 * LANES;       // that queries are scored with together
 
  public:
   // Gives every query, scaled, with the mask of its node: (E,), 0 where it may look.
   void begin(int64_t count, int64_t end) {
-    count_ = (count + SCORED - 1) / SCORED * SCORED;  // the last ones are not looked at
-    end_ = end, room_ = (end + LANES - 1) / LANES * LANES;
-    queries_.assign(count_ * SIZE, 0.0f);
-    weights_.resize(count_ * room_);
+    end_ = end, room_ = (end + SLOTS - 1) / SLOTS * SLOTS;
+    queries_.resize((count + SCORED - 1) / SCORED * SCORED * SIZE);
+    weights_.resize(count * room_);
     masks_.clear();
   }
 
   void add(const float* query, const float* mask) {
-    const __m512 scale = _mm512_set1_ps(1.0f / std::sqrt(static_cast<float>(SIZE)));
-    float* to = queries_.data() + masks_.size() * SIZE;
-    for (int64_t at = 0; at < SIZE; at += LANES) {
-      narrow(_mm512_mul_ps(widen(query + at), scale), to + at);
-    }
+    const float scale = 1.0f / std::sqrt(static_cast<float>(SIZE));
+    const auto place = static_cast<int64_t>(masks_.size());
+    float* to = queries_.data() + place / SCORED * SCORED * SIZE + place % SCORED;
+    for (int64_t at = 0; at < SIZE; ++at) to[at * SCORED] = query[at] * scale;
     masks_.push_back(mask);
   }
 
   void score(const at::Half* keys, int64_t step) {
-    alignas(64) float turned[SIZE * LANES];
-    const at::Half* rows[LANES];
-    for (int64_t slot = 0; slot < end_; slot += LANES) {
-      for (int64_t i = 0; i < LANES; ++i) rows[i] = keys + std::min(slot + i, end_ - 1) * step;
-#pragma GCC unroll 16
+    alignas(64) float turned[SIZE * SLOTS];  // one half of the slots, then the other
+    const at::Half* rows[SLOTS];
+    for (int64_t slot = 0; slot < end_; slot += SLOTS) {
+      for (int64_t i = 0; i < SLOTS; ++i) rows[i] = keys + std::min(slot + i, end_ - 1) * step;
       for (int part = 0; part < PARTS; ++part) {
-        transpose(rows, part * LANES, turned + part * LANES * LANES);
+        float* to = turned + part * LANES * LANES;
+        transpose(rows, part * LANES, to);
+        transpose(rows + LANES, part * LANES, to + SIZE * LANES);
       }
-      int64_t query = 0;
-      for (; query + 2 * SCORED <= count_; query += 2 * SCORED) {
-        score_some<2 * SCORED>(query, slot, turned);
+      const auto count = static_cast<int64_t>(masks_.size());
+      for (int64_t query = 0; query < count; query += SCORED) {
+        score_some<SCORED>(std::min<int64_t>(SCORED, count - query), query, slot, turned);
       }
-      if (query < count_) score_some<SCORED>(query, slot, turned);
     }
   }
 
@@ -125,45 +124,16 @@ class Shared {
   // Gives each query's mean of values to tell(query, part, numbers).
   template <typename Tell>
   void mix(const at::Half* values, int64_t step, Tell tell) const {
-    const auto asked = static_cast<int64_t>(masks_.size());
-    for (int64_t query = 0; query < asked; query += MIXED) {
-      __m512 sums[MIXED][PARTS], totals[MIXED];
-#pragma GCC unroll 16
-      for (int i = 0; i < MIXED; ++i) {
-        totals[i] = _mm512_setzero_ps();
-#pragma GCC unroll 16
-        for (int part = 0; part < PARTS; ++part) sums[i][part] = _mm512_setzero_ps();
-      }
-      const float* weights = weights_.data() + query * room_;
-      for (int64_t slot = 0; slot < end_; ++slot) {
-        __m512 value[PARTS];
-#pragma GCC unroll 16
-        for (int part = 0; part < PARTS; ++part) {
-          value[part] = widen(values + slot * step + part * LANES);
-        }
-#pragma GCC unroll 16
-        for (int i = 0; i < MIXED; ++i) {
-          const __m512 weight = _mm512_set1_ps(weights[i * room_ + slot]);
-          totals[i] = _mm512_add_ps(totals[i], weight);
-#pragma GCC unroll 16
-          for (int part = 0; part < PARTS; ++part) {
-            sums[i][part] = _mm512_fmadd_ps(weight, value[part], sums[i][part]);
-          }
-        }
-      }
-#pragma GCC unroll 16
-      for (int i = 0; i < MIXED && query + i < asked; ++i) {
-#pragma GCC unroll 16
-        for (int part = 0; part < PARTS; ++part) {
-          tell(query + i, part, _mm512_div_ps(sums[i][part], totals[i]));
-        }
-      }
+    const auto count = static_cast<int64_t>(masks_.size());
+    for (int64_t query = 0; query < count; query += MIXED) {
+      mix_some<MIXED>(std::min<int64_t>(MIXED, count - query), query, values, step, tell);
     }
   }
 
  private:
-  int64_t count_ = 0, end_ = 0, room_ = 0;  // queries filled up, slots, slots filled up
-  std::vector<float> queries_, weights_;
+  int64_t end_ = 0, room_ = 0;   // slots, slots filled up
+  std::vector<float> queries_;   // SCORED of them number by number, then the next ones
+  std::vector<float> weights_;   // (queries, room)
   std::vector<const float*> masks_;
 
   __mmask16 open(int64_t query, int64_t at) const {
@@ -173,21 +143,68 @@ class Shared {
     return _mm512_mask_cmp_ps_mask(there, mask, _mm512_setzero_ps(), _CMP_EQ_OQ);
   }
 
+  // COUNT queries, or as many as are left.
   template <int COUNT>
-  void score_some(int64_t query, int64_t slot, const float* turned) {
-    __m512 sums[COUNT];
+  void score_some(int64_t left, int64_t query, int64_t slot, const float* turned) {
+    if constexpr (COUNT > 1) {
+      if (left < COUNT) return score_some<COUNT - 1>(left, query, slot, turned);
+    }
+    __m512 first[COUNT], second[COUNT];
 #pragma GCC unroll 16
-    for (int i = 0; i < COUNT; ++i) sums[i] = _mm512_setzero_ps();
+    for (int i = 0; i < COUNT; ++i) first[i] = second[i] = _mm512_setzero_ps();
     const float* own = queries_.data() + query * SIZE;
     for (int64_t at = 0; at < SIZE; ++at) {
-      const __m512 keys = widen(turned + at * LANES);
+      const __m512 some = widen(turned + at * LANES);
+      const __m512 others = widen(turned + (SIZE + at) * LANES);
 #pragma GCC unroll 16
       for (int i = 0; i < COUNT; ++i) {
-        sums[i] = _mm512_fmadd_ps(_mm512_set1_ps(own[i * SIZE + at]), keys, sums[i]);
+        const __m512 number = _mm512_set1_ps(own[at * SCORED + i]);
+        first[i] = _mm512_fmadd_ps(number, some, first[i]);
+        second[i] = _mm512_fmadd_ps(number, others, second[i]);
       }
     }
 #pragma GCC unroll 16
-    for (int i = 0; i < COUNT; ++i) narrow(sums[i], weights_.data() + (query + i) * room_ + slot);
+    for (int i = 0; i < COUNT; ++i) {
+      float* to = weights_.data() + (query + i) * room_ + slot;
+      narrow(first[i], to), narrow(second[i], to + LANES);
+    }
+  }
+
+  template <int COUNT, typename Tell>
+  void mix_some(int64_t left, int64_t query, const at::Half* values, int64_t step,
+                Tell tell) const {
+    if constexpr (COUNT > 1) {
+      if (left < COUNT) return mix_some<COUNT - 1>(left, query, values, step, tell);
+    }
+    __m512 sums[COUNT][PARTS], totals[COUNT];
+#pragma GCC unroll 16
+    for (int i = 0; i < COUNT; ++i) {
+      totals[i] = _mm512_setzero_ps();
+#pragma GCC unroll 16
+      for (int part = 0; part < PARTS; ++part) sums[i][part] = _mm512_setzero_ps();
+    }
+    const float* weights = weights_.data() + query * room_;
+    for (int64_t slot = 0; slot < end_; ++slot) {
+      __m512 value[PARTS];
+#pragma GCC unroll 16
+      for (int part = 0; part < PARTS; ++part) {
+        value[part] = widen(values + slot * step + part * LANES);
+      }
+#pragma GCC unroll 16
+      for (int i = 0; i < COUNT; ++i) {
+        const __m512 weight = _mm512_set1_ps(weights[i * room_ + slot]);
+        totals[i] = _mm512_add_ps(totals[i], weight);
+#pragma GCC unroll 16
+        for (int part = 0; part < PARTS; ++part) {
+          sums[i][part] = _mm512_fmadd_ps(weight, value[part], sums[i][part]);
+        }
+      }
+    }
+    for (int i = 0; i < COUNT; ++i) {
+      for (int part = 0; part < PARTS; ++part) {
+        tell(query + i, part, _mm512_div_ps(sums[i][part], totals[i]));
+      }
+    }
   }
 };
 
