@@ -221,6 +221,7 @@ inline std::vector<Task> tasks_of(int64_t rows, int64_t nodes, int64_t end, cons
   int64_t before = 0;
   for (int64_t row = 0; row < rows; ++row) {
     const int64_t own = counts ? counts[row] : nodes, share = share_of(own);
+    TORCH_CHECK(own <= nodes && (!ends || ends[row] <= end), "propd: rows beyond their mask");
     for (int64_t first = 0; first < own; first += share) {
       const int64_t count = std::min(share, own - first);
       tasks.push_back({row, first, count, before + first, ends ? ends[row] : end});

@@ -20,6 +20,10 @@ void check_rows(const Tensor& x) {
               "propd: rows of numbers side by side, a multiple of ", GROUP, " in each");
 }
 
+void check_norm(const Tensor& norm, int64_t width) {
+  TORCH_CHECK(norm.is_contiguous() && norm.numel() == width, "propd: norm of another size");
+}
+
 Tensor rows_like(const Tensor& x, int64_t width, at::ScalarType type = at::kFloat) {
   return at::empty({x.size(0), width}, x.options().dtype(type));
 }
@@ -71,8 +75,10 @@ std::tuple<Tensor, Tensor, Tensor> before_attention(
   const Weight weight(qkv, bias);
   const int64_t rows = hidden.size(0), heads = query_heads + 2 * kv_heads;
   const int64_t size = weight.outputs / heads;
-  TORCH_CHECK(turns.is_contiguous() && turns.size(0) == rows && turns.size(-1) * 2 == size,
+  TORCH_CHECK(turns.is_contiguous() && turns.scalar_type() == at::kComplexFloat &&
+                  turns.size(0) == rows && turns.size(-1) * 2 == size && size % LANES == 0,
               "propd: turns of other heads");
+  check_norm(norm, hidden.size(1));
   const Inputs x = normed(hidden.const_data_ptr<float>(), rows, hidden.size(1),
                           norm.const_data_ptr<float>(), epsilon);
   Tensor made = rows_like(hidden, weight.outputs);
@@ -99,7 +105,8 @@ Tensor attention(const Tensor& queries, const Tensor& mask, const Tensor& keys,
   const int64_t rows = mask.size(0), nodes = mask.size(2), end = mask.size(3);
   const int64_t heads = queries.size(1), size = queries.size(2), kv_heads = keys.size(1);
   TORCH_CHECK(queries.dim() == 3 && queries.stride(2) == 1 && mask.is_contiguous() &&
-                  keys.size(2) == end && keys.size(0) == rows && heads % kv_heads == 0,
+                  keys.size(2) == end && keys.size(0) == rows && keys.size(3) == size &&
+                  heads % kv_heads == 0 && keys.sizes() == values.sizes(),
               "propd: queries, mask, K and V do not fit");
   const auto whole = [](const Maybe& x) {
     return x.has_value() ? x->const_data_ptr<int64_t>() : nullptr;
@@ -142,6 +149,10 @@ Tensor after_attention(const Tensor& hidden, const Tensor& mixed, const Tensor& 
   product(first, quantized(mixed.const_data_ptr<float>(), rows, mixed.size(1)), add_to(from));
   const Inputs x = normed(to, rows, width, norm.const_data_ptr<float>(), epsilon);
   const int64_t inner = second.outputs / 2;
+  TORCH_CHECK(second.groups == x.groups && inner % GROUP == 0 && third.outputs == width &&
+                  first.outputs == width && mixed.size(0) == rows,
+              "propd: weights of another layer");
+  check_norm(norm, width);
   std::vector<float> gated(rows * inner);
   for_tiles(inner, rows, [&](int64_t at, int64_t row) {
     __m512 gates[TILE], ups[TILE];
