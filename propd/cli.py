@@ -227,6 +227,7 @@ def _pruning_parser(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--layers", metavar="L,M", help="prune layers (default: all that the heads have)")
     add("--tops", default="5,10,20,50,100", metavar="K,L", help="values of k (%(default)s)")
+    add("--keep", type=float, metavar="SHARE", help="the best share of the nodes, in place of k")
     add("--method", choices=UNPRUNED, default="propd", help="whose trees (default: %(default)s)")
     add("--rows", type=int, default=1, metavar="B", help="decoded together (%(default)s)")
     add("--tree-size", type=int, metavar="N", help="nodes of every tree (default: chosen)")

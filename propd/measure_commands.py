@@ -109,6 +109,8 @@ def pruning(options: argparse.Namespace) -> int:
         options.method, max_new_tokens=options.max_new_tokens, tree_size=options.tree_size
     )
     check_config(config)
+    if options.keep is not None and not 0 < options.keep <= 1:
+        raise InvalidRequest(f"The share to keep is {options.keep}; give one above 0, up to 1.")
     layers = whole_numbers(options.layers) if options.layers else []
     tops = whole_numbers(options.tops)
     check_rows(options.rows)
@@ -120,7 +122,9 @@ def pruning(options: argparse.Namespace) -> int:
     from propd.benchmark.pruning import compare_pruning, pruning_json, pruning_table
 
     engine = load_engine(options)
-    found = compare_pruning(engine, prompts, options.rows, config, layers, tops, report)
+    found = compare_pruning(
+        engine, prompts, options.rows, config, layers, tops, report, options.keep
+    )
     if options.json:
         print(json.dumps(pruning_json(engine, config, options.rows, found)))
     else:

@@ -11,10 +11,14 @@ from propd.core import DecodingConfig, StepEvent
 from propd.engine import Engine
 from propd.errors import InvalidRequest
 from propd.methods import settled
+from propd.planning.budget import Share
+from propd.planning.cost import LineCost
+from propd.planning.guesser import DEEPEST
 from propd.recording import asked
 
-Cut = tuple[int, int | None]
-"""(prune layer, k of the rule ``topk``); None: the rule ``budget``."""
+Cut = tuple[int, int | float | None]
+"""Prune layer, and k of the rule ``topk``, or the share of the nodes that stays; None: the rule
+``budget``."""
 
 
 @dataclass(frozen=True)
@@ -54,11 +58,12 @@ def compare_pruning(
     layers: Sequence[int],
     tops: Sequence[int],
     report: Callable[[str], None],
+    keep: float | None = None,
 ) -> list[PruningResult]:
     """Every early layer with every k and with ``budget``, and no pruning, side by side.
 
     config: a pruning method, whose tree size holds for all. layers: of the heads; () for all they
-    have.
+    have. keep: instead, after every layer the best share of the nodes (`Share`).
     """
     if engine.heads is None:
         raise InvalidRequest("Early pruning needs heads and this model has none; give --heads.")
@@ -67,23 +72,33 @@ def compare_pruning(
         (layer, k): replace(
             config,
             prune_layer=layer,
-            prune_top_k=k,
+            prune_top_k=k if isinstance(k, int) else None,
             prune_rule="budget" if k is None else "topk",
             prune_when="always",
         )
         for layer in layers or found
-        for k in (*tops, None)
+        for k in ((*tops, None) if keep is None else (keep,))
     }
     ways = {None: replace(config, method=UNPRUNED[config.method]), **ways}
     told: dict[Cut | None, list[StepEvent]] = {cut: [] for cut in ways}
     engine.warm_up(rows)
     groups = [prompts[at : at + rows] for at in range(0, len(prompts), rows)]
     for number, group in enumerate(groups, start=1):
-        streams = {cut: engine.stream_batch(group, way) for cut, way in ways.items()}
+        streams = {
+            cut: engine.stream_batch(group, way, pruner=_own_pruner(cut))
+            for cut, way in ways.items()
+        }
         for cut, events in step_by_step(streams).items():
             told[cut] += events
         report(f"prompts {min(number * rows, len(prompts))}/{len(prompts)}")
     return [_sum_up(cut, events) for cut, events in told.items()]
+
+
+def _own_pruner(cut: Cut | None) -> Share | None:
+    """For a share of the nodes; the other rules are settings."""
+    if cut is None or not isinstance(cut[1], float):
+        return None
+    return Share(LineCost(), DEEPEST, cut[1])  # which asks no costs
 
 
 def _sum_up(cut: Cut | None, events: Sequence[StepEvent]) -> PruningResult:
@@ -108,15 +123,20 @@ def pruning_table(results: Sequence[PruningResult]) -> str:
         "| --- | --- | --- | --- | --- |",
     ]
     for result in results[1:]:
-        layer, k = result.cut or (0, 0)
+        layer, rule = _told(result.cut or (0, 0))
         lines.append(
-            f"| {layer} | {k or 'budget'} | {result.pruned_share:.0%} | "
+            f"| {layer} | {rule} | {result.pruned_share:.0%} | "
             f"{result.tokens_per_pass / whole.tokens_per_pass:.1%} | "
             f"{result.speed / whole.speed:.2f} |"
         )
     best = max(results, key=lambda result: result.speed)
-    where = "no pruning" if best.cut is None else f"layer {best.cut[0]}, {best.cut[1] or 'budget'}"
+    where = "no pruning" if best.cut is None else "layer {}, {}".format(*_told(best.cut))
     return "\n".join([*lines, "", f"Fastest here: {where}."])
+
+
+def _told(cut: Cut) -> tuple[int, str]:
+    layer, k = cut
+    return layer, f"best {k:.0%}" if isinstance(k, float) else str(k or "budget")
 
 
 def pruning_json(

@@ -9,6 +9,7 @@ better knowledge.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import accumulate
 
 import numpy as np
@@ -16,29 +17,51 @@ import torch
 from torch import Tensor
 
 from propd.host import send
-from propd.planning.chances import Calibration
+from propd.planning.chances import RATE, Calibration
 from propd.planning.cost import CostModel, Work
 from propd.planning.feedback import Feedback
 from propd.tree.forest import chances_of
 from propd.tree.pruning import EarlyTensors, EarlyView
 
 EARLY = 0.3
-"""Weight of the early head in the mixture; of 477 recorded trees of 63 nodes, cut to 40%, it keeps
-95.5% of the tokens per pass, the early head alone 93.3%, the drafts alone 92.1%
-(docs/lab-notebook.md, early pruning by layer and k)."""
+"""Weight of the early head in the mixture at first; of 477 recorded trees of 63 nodes, cut to 40%,
+it keeps 95.5% of the tokens per pass, the early head alone 93.3%, the drafts alone 92.1%
+(docs/lab-notebook.md, early pruning by layer and k). After a later layer it earns more."""
+LEAST, MOST = 0.05, 0.95
+"""Of that weight, as it is learned."""
 
 
 class Budget:
-    """Keeps the nodes most probable along their whole path; owned by one decoding session."""
+    """Keeps the nodes most probable along their whole path; owned by one decoding session.
+
+    The mixture's weight follows who of the two had given the true nodes more (expectation
+    maximisation, one step a node, as in `propd.planning.guesser`).
+    """
 
     name = "budget"
 
     def __init__(self, cost: CostModel, depths: int) -> None:
-        self.cost = cost
+        self.cost, self.weight = cost, EARLY
         self.calibration = Calibration(depths)
 
     def keep(self, view: EarlyView) -> list[bool]:
         """(T,); a child is never more probable than its parent, so its parent stays with it."""
+        chances = self.chances(view)
+        order = sorted(range(len(chances)), key=lambda node: -chances[node])
+        kept = set(order[: self.count(view, [chances[node] for node in order])])
+        return [node in kept for node in range(len(order))]
+
+    def count(self, view: EarlyView, chances: Sequence[float]) -> int:
+        """How many nodes stay, roots included. chances: of all, the best first."""
+        rows, lengths = view.parents.count(-1), list(accumulate(chances))
+        works = {
+            m: Work(rows, len(chances), m, view.past, True, True)
+            for m in range(rows, len(chances) + 1)
+        }
+        return max(works, key=lambda m: lengths[m - 1] / self.cost.estimate(works[m]))
+
+    def chances(self, view: EarlyView) -> list[float]:
+        """(T,) of each node's whole path, by the mixture."""
         drafted = chances_of(view.parents, view.values)
         chances: list[float] = []
         for parent, depth, early, guess in zip(
@@ -48,19 +71,9 @@ class Budget:
                 chances.append(1.0)
                 continue
             honest = min(0.99, self.calibration.ratio(depth) * early)
-            chances.append((EARLY * honest + (1 - EARLY) * min(0.99, guess)) * chances[parent])
-        order = sorted(range(len(chances)), key=lambda node: -chances[node])
-        rows = view.parents.count(-1)
-        lengths = list(accumulate(chances[node] for node in order))
-        best = max(
-            range(rows, len(order) + 1),
-            key=lambda m: (
-                lengths[m - 1]
-                / self.cost.estimate(Work(rows, len(order), m, view.past, True, True))
-            ),
-        )
-        kept = set(order[:best])
-        return [node in kept for node in range(len(order))]
+            mixed = self.weight * honest + (1 - self.weight) * min(0.99, guess)
+            chances.append(mixed * chances[parent])
+        return chances
 
     def keeps(self, seen: EarlyTensors) -> Tensor:
         """(R, N), by the same sums; only their order differs."""
@@ -68,7 +81,7 @@ class Budget:
         depths = range(1, len(self.calibration) + 1)
         ratios = send(np.array([1.0, *map(self.calibration.ratio, depths)]), device)
         honest = (ratios[forest.depths] * seen.chances).clamp_max(0.99)
-        mixed = EARLY * honest + (1 - EARLY) * forest.shares.clamp_max(0.99)
+        mixed = self.weight * honest + (1 - self.weight) * forest.shares.clamp_max(0.99)
         mixed = mixed.masked_fill(forest.depths == 0, 1.0)[:, None]
         chances = torch.where(forest.visible, mixed, 1.0).prod(-1).masked_fill(~forest.real, -1.0)
         ranked = chances.flatten().sort(descending=True, stable=True)
@@ -82,10 +95,37 @@ class Budget:
         return (order < best).view_as(chances)
 
     def learn(self, feedback: Feedback) -> None:
-        """How far the early head's probabilities can be trusted, depth by depth."""
+        """How far the early head's probabilities can be trusted, depth by depth, and which of the
+        two to ask more."""
         for row in feedback.rows:
+            for depth, said in enumerate(row.said, start=1):
+                if said is not None:
+                    self._weigh(said[0], min(0.99, self.calibration.ratio(depth) * said[1]))
             for depth, (survived, claimed) in enumerate(
                 zip(row.survived, row.early_claimed, strict=True), start=1
             ):
                 if claimed > 0:
                     self.calibration.observe(depth, survived is not None, claimed)
+
+    def _weigh(self, drafted: float, early: float) -> None:
+        """The share that the early head had in a true node is what it is owed."""
+        of_early, of_draft = self.weight * early, (1 - self.weight) * drafted
+        if of_early + of_draft > 0:
+            owed = of_early / (of_early + of_draft)
+            self.weight = min(MOST, max(LEAST, self.weight + RATE * (owed - self.weight)))
+
+
+class Share(Budget):
+    """Keeps a fixed share of the drafted nodes, the best by the same mixture: for comparing what
+    early heads know, without a clock (`python -m propd pruning --keep`)."""
+
+    name = "share"
+
+    def __init__(self, cost: CostModel, depths: int, share: float) -> None:
+        super().__init__(cost, depths)
+        self.share = share
+
+    def count(self, view: EarlyView, chances: Sequence[float]) -> int:
+        """The roots, and the share of all others, rounded down."""
+        rows = view.parents.count(-1)
+        return rows + int(self.share * (len(chances) - rows))

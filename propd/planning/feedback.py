@@ -33,6 +33,9 @@ class RowFeedback:
     early_claimed: tuple[float, ...]
     """``early_claimed[d]``: the early head's chance that one of the drafted nodes at depth d + 1 is
     the true one."""
+    said: tuple[tuple[float, float] | None, ...] = ()
+    """``said[d]``: what draft and early head gave the true node at depth d + 1, given its parent;
+    None if there was none in the tree."""
 
 
 @dataclass(frozen=True)
@@ -61,10 +64,14 @@ def row_feedback(
     ranks = known_ranks(drafts, truths)
     survived: list[bool | None] = []
     claimed: list[float] = []
+    said: list[tuple[float, float] | None] = []
     for parent, truth in zip((0, *path), truths, strict=False):
         children = [node for node, up in enumerate(tree.parents) if up == parent]
         survived.append(next((alive[c] for c in children if token_ids[c] == truth), None))
         claimed.append(sum(early[c] or 0.0 for c in children) if early else 0.0)
+        right = next((c for c in children if early and token_ids[c] == truth), None)
+        drafted = tree.values[right] / tree.values[parent] if right else 0.0
+        said.append((drafted, early[right] or 0.0) if early and right else None)
     depths = len(ranks)
     return RowFeedback(
         tree=tree,
@@ -73,4 +80,5 @@ def row_feedback(
         ranks=ranks,
         survived=tuple(survived[:depths]),
         early_claimed=tuple(claimed[:depths]),
+        said=tuple(said[:depths]),
     )

@@ -4,9 +4,13 @@ from collections.abc import Sequence
 
 import torch
 
-from propd.planning.budget import Budget
-from propd.planning.cost import LineCost
+from propd.core import Milliseconds
+from propd.planning.budget import EARLY, Budget, Share
+from propd.planning.cost import LineCost, Work
+from propd.planning.drafts import Guesses, HeadDrafts
+from propd.planning.feedback import Feedback, row_feedback
 from propd.planning.pruner import Threshold, TopK
+from propd.tree.growth import grow
 from propd.tree.pruning import EarlyView, Pruning, Score, look, prune
 from propd.tree.topology import inner_nodes
 
@@ -112,6 +116,34 @@ def test_the_budget_hears_the_drafts_too() -> None:
     seen = view((None, 0.01, 0.02, 0.01, 0.9), (1.0, 0.8, 0.02, 0.8 * 0.02, 0.02 * 0.9))
     budget = Budget(_late_costs(10.0, 1.0), depths=2)
     assert budget.keep(seen) == [True, True, False, False, False]
+
+
+def said_of(drafted: float, early: float) -> Feedback:
+    """A step of one row whose true first node the two had given these chances."""
+    tree = grow([[drafted, 0.01]], 2)
+    row = row_feedback(
+        HeadDrafts((Guesses((7, 8), (drafted, 0.01)),)), tree, (1, 7, 8), (True,) * 3,
+        (None, early, 0.01), [1], [7],
+    )  # fmt: skip
+    assert row.said == ((drafted, early),)
+    return Feedback(Work(1, 3, 3), Milliseconds(), (row,))
+
+
+def test_the_budget_asks_more_whoever_knew_more() -> None:
+    """After a later layer the early head deserves more than the weight it begins with."""
+    for drafted, early, direction in ((0.1, 0.9, 1), (0.9, 0.1, -1)):
+        budget = Budget(_late_costs(10.0, 1.0), depths=2)
+        for _ in range(100):
+            budget.learn(said_of(drafted, early))
+        assert (budget.weight - EARLY) * direction > 0.15
+
+
+def test_a_share_keeps_the_best_of_it_whatever_the_time() -> None:
+    """Of four drafted nodes a half: the two best paths of the mixture; the root beside them."""
+    seen = view((None, 0.5, 0.02, 0.4, 0.9), AGREED)
+    for ms in (0.0, 30.0):
+        share = Share(_late_costs(10.0, ms), 2, 0.5)
+        assert share.keep(seen) == [True, True, False, True, False]
 
 
 def _late_costs(base: float, slope: float) -> LineCost:
