@@ -224,8 +224,8 @@ def _sizes(pasts: Sequence[int], counts: Sequence[int], device: torch.device) ->
     """Nodes and slots of each row, for attention without rectangles; on a CPU only."""
     if device.type != "cpu":
         return {}
-    own = torch.tensor(counts)
-    return {"counts": own, "ends": own + torch.tensor(pasts)}
+    own = np.asarray(counts)
+    return {"counts": send(own, device), "ends": send(own + np.asarray(pasts), device)}
 
 
 def _mask(
