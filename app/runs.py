@@ -33,7 +33,8 @@ class About:
     """What the page must know of a loaded model; plain data."""
 
     name: str
-    dtype: str
+    numbers: str
+    """The kind of its weights, or where they are dense their dtype."""
     device: str
     threads: int
     heads: bool
@@ -42,7 +43,8 @@ class About:
 
 def about(engine: Any) -> About:
     """An engine in short."""
-    told = (engine.name, engine.dtype, engine.device, engine.threads)
+    numbers = engine.dtype if engine.weights == "dense" else engine.weights
+    told = (engine.name, numbers, engine.device, engine.threads)
     return About(*told, heads=engine.heads is not None)
 
 
@@ -133,7 +135,7 @@ class EngineRoom:
     def status(self) -> str:
         """One line about the model for the page."""
         if (ready := self.about) is not None:
-            words = {"dtype": ready.dtype, "device": ready.device, "threads": ready.threads}
+            words = {"numbers": ready.numbers, "device": ready.device, "threads": ready.threads}
             sentence = page.READY_THREADS if ready.device == "cpu" else page.READY
             return sentence.format(model=self.model, **words)
         if self.done.is_set():
