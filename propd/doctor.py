@@ -142,7 +142,7 @@ def _kernels() -> Finding:
 
     if (reason := kernels.why_not()) is None:
         return Finding("ok", "kernels", "compiled here; weights of 4 bits run with inputs of 8")
-    return Finding("note", "kernels", f"none, so the CPU is two to four times slower: {reason}")
+    return Finding("note", "kernels", f"none, so the CPU is two to five times slower: {reason}")
 
 
 def _model() -> Iterator[Finding]:

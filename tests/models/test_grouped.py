@@ -22,9 +22,8 @@ from propd.models.four_bit import Groups, groups_of
 from propd.models.grouped import Grouped, blocks_of, bytes_of, pack_finely, pack_roughly
 from propd.models.layer_math import plain
 from propd.models.loading import check_weights, load_pretrained
-from propd.tree.topology import ancestor_mask
 from tests.models.test_four_bit import random_groups, save_model
-from tests.models.test_invariance import TEXT, read
+from tests.models.test_invariance import TEXT, check_a_tree_in_a_batch, read
 
 CPU = torch.device("cpu")
 needs_kernel = pytest.mark.skipif(not kernels.ready(), reason=str(kernels.why_not()))
@@ -259,21 +258,18 @@ def test_a_chunk_has_the_bits_of_its_tokens_one_by_one(family: str) -> None:
 @needs_kernel
 @torch.inference_mode()
 def test_a_tree_in_a_batch_has_the_bits_of_plain_decoding() -> None:
-    """As `tests/models/test_invariance.py` asks of dense weights, and a prompt is read alike."""
+    check_a_tree_in_a_batch(grouped_backbone())
+
+
+@needs_kernel
+@torch.inference_mode()
+def test_a_prompt_is_read_with_the_bits_of_steps() -> None:
+    """So an answer's beginning may be read with its prompt, and nobody keeps a dense copy."""
     backbone = grouped_backbone()
-    pasts, parents, depths = [70, 9], (-1, 0, 0, 1, 2, 2), (0, 1, 1, 2, 2, 2)
-    tokens = [11, 5, 23, 8, 42, 60]
-    cache = backbone.new_cache(2, 100)
-    for row, past in enumerate(pasts):
-        backbone.read(TEXT[:past], cache, row)
-    place = backbone.place([ancestor_mask(parents)] * 2, [depths] * 2, pasts)
-    hidden = backbone.run_layers(backbone.embed(tokens * 2), 0, 5, place, cache)
-    logits = backbone.logits(backbone.final_norm(hidden))
-    for row, past in enumerate(pasts):
-        for path in ((0, 1, 3), (0, 2, 4), (0, 2, 5)):
-            line = TEXT[:past] + [tokens[node] for node in path]
-            inside = logits[[row * len(tokens) + node for node in path]]
-            assert torch.equal(inside, read(backbone, line, 1)[past:])
+    read_so, stepped = backbone.new_cache(1, 80), backbone.new_cache(1, 80)
+    last = backbone.read(TEXT[:80], read_so)
+    assert torch.equal(last, backbone.read(TEXT[:80], stepped, as_prompt=False))
+    assert torch.equal(read_so.keys, stepped.keys)
 
 
 # Loading.

@@ -55,10 +55,13 @@ def test_fast_numerics_do_depend_on_the_chunk() -> None:
     assert not torch.equal(read(backbone, TEXT, len(TEXT)), read(backbone, TEXT, 1))
 
 
-@torch.inference_mode()
 def test_a_tree_in_a_batch_has_the_bits_of_plain_decoding() -> None:
+    check_a_tree_in_a_batch(tiny("llama", invariant=True))
+
+
+@torch.inference_mode()
+def check_a_tree_in_a_batch(backbone: Backbone) -> None:
     """Ancestors at other slots, siblings between them, a longer row beside: all change sums."""
-    backbone = tiny("llama", invariant=True)
     pasts, parents, depths = [70, 9], (-1, 0, 0, 1, 2, 2), (0, 1, 1, 2, 2, 2)
     tokens = [11, 5, 23, 8, 42, 60]
     cache = backbone.new_cache(2, 100)

@@ -130,7 +130,7 @@ def said_of(drafted: float, early: float) -> Feedback:
 
 
 def test_the_budget_asks_more_whoever_knew_more() -> None:
-    """After a later layer the early head deserves more than the weight it begins with."""
+    """Whoever gave the true nodes more gets more of the weight."""
     for drafted, early, direction in ((0.1, 0.9, 1), (0.9, 0.1, -1)):
         budget = Budget(_late_costs(10.0, 1.0), depths=2)
         for _ in range(100):
