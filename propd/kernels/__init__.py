@@ -1,9 +1,9 @@
 """Operators of our own in C++, compiled where they are first needed.
 
 PyTorch has no product of 4-bit weights with 8-bit inputs, which is what processors are fast at, and
-no attention whose sums leave out what is masked. `operators.cpp` has them. It is compiled once, by
-the compiler of this machine, into the cache; where there is no compiler, or the processor lacks the
-instructions, the engine does without.
+no attention whose sums leave out what is masked. `operators.cpp` has them, for two sets of
+instructions. It is compiled once, by the compiler of this machine, into the cache; where there is
+no compiler, or the processor has neither set, the engine does without.
 """
 
 from __future__ import annotations
@@ -22,13 +22,12 @@ import torch
 
 SOURCE = Path(__file__).with_name("operators.cpp")
 SWITCH = "PROPD_KERNELS"
-"""Environment variable: ``off`` does without them."""
+"""Environment variable: ``off`` does without them, ``avx2`` without AVX-512."""
 SECONDS = 180.0
 """Until a compiler is given up; it takes about fifteen."""
-FLAGS = (
-    "-O3", "-std=c++20", "-fPIC", "-fopenmp", "-DAT_PARALLEL_OPENMP=1",
-    "-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mavx512vnni", "-mfma", "-mf16c",
-)  # fmt: skip
+FLAGS = ("-O3", "-std=c++20", "-fPIC", "-fopenmp", "-DAT_PARALLEL_OPENMP=1")
+AVX2 = ("-mavx2", "-mfma", "-mf16c")
+AVX512 = (*AVX2, "-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mavx512vnni")
 
 
 @cache
@@ -62,9 +61,25 @@ def _missing() -> str | None:
         return f"{SWITCH} is off"
     if platform.system() != "Linux" or platform.machine() != "x86_64":
         return f"written for Linux on x86-64, and this is {platform.system()} {platform.machine()}"
-    if not getattr(torch.cpu, "_is_vnni_supported", bool)():
-        return "the processor has no AVX-512 VNNI"
+    if instructions() is None:
+        return "the processor has neither AVX2 nor AVX-512 VNNI"
     return None if _compiler() else "no C++ compiler; install g++"
+
+
+def instructions() -> str | None:
+    """The instructions that they are compiled for here, if there are any."""
+    if _has("vnni") and os.environ.get(SWITCH) != "avx2":
+        return "AVX-512 VNNI"
+    return "AVX2" if _has("avx2") else None
+
+
+def _has(name: str) -> bool:
+    # of every processor with AVX2 that PyTorch knows, FMA and F16C can be taken for granted
+    return bool(getattr(torch.cpu, f"_is_{name}_supported", bool)())
+
+
+def _flags() -> tuple[str, ...]:
+    return FLAGS + (AVX512 if instructions() == "AVX-512 VNNI" else AVX2)
 
 
 def _compiler() -> str | None:
@@ -76,7 +91,7 @@ def _library(compiler: str) -> Path:
     from propd.models.sources import cache_folder
 
     texts = [path.read_text() for path in sorted(SOURCE.parent.glob("*.[ch]*"))]
-    about = (texts, FLAGS, compiler, torch.__version__, sys.version)
+    about = (texts, _flags(), compiler, torch.__version__, sys.version)
     name = hashlib.sha256(repr(about).encode()).hexdigest()[:16]
     return cache_folder() / "kernels" / f"{name}.so"
 
@@ -99,7 +114,7 @@ def _compile(compiler: str, library: Path) -> Path:
     headers = (root / "include", root / "include" / "torch" / "csrc" / "api" / "include")
     made, abi = library.with_suffix(".o"), int(torch.compiled_with_cxx11_abi())
     includes = [f"-I{folder}" for folder in headers]
-    _run(compiler, *FLAGS, f"-D_GLIBCXX_USE_CXX11_ABI={abi}", *includes, "-c", SOURCE, "-o", made)
+    _run(compiler, *_flags(), f"-D_GLIBCXX_USE_CXX11_ABI={abi}", *includes, "-c", SOURCE, "-o", made)
     _run(compiler, "-shared", made, f"-L{root / 'lib'}", "-ltorch_cpu", "-lc10", "-o", library)
     return library
 

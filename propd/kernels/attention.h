@@ -31,45 +31,15 @@ struct Store {
   }
 };
 
-// 16 rows of 16 numbers, turned about: column c of `from` becomes row c of `to`.
-inline void transpose(const at::Half* const* from, int64_t column, float* to) {
-  __m512 a[LANES], b[LANES];
-#pragma GCC unroll 16
-  for (int i = 0; i < LANES; ++i) a[i] = widen(from[i] + column);
-#pragma GCC unroll 16
-  for (int i = 0; i < LANES; i += 2) {
-    b[i] = _mm512_unpacklo_ps(a[i], a[i + 1]), b[i + 1] = _mm512_unpackhi_ps(a[i], a[i + 1]);
-  }
-  const auto pair = [](__m512 x, __m512 y, bool high) {
-    const __m512d one = _mm512_castps_pd(x), other = _mm512_castps_pd(y);
-    return _mm512_castpd_ps(high ? _mm512_unpackhi_pd(one, other) : _mm512_unpacklo_pd(one, other));
-  };
-#pragma GCC unroll 16
-  for (int i = 0; i < LANES; i += 4) {  // a[i + c]: numbers c, c + 4, c + 8, c + 12 of 4 rows
-    a[i] = pair(b[i], b[i + 2], false), a[i + 1] = pair(b[i], b[i + 2], true);
-    a[i + 2] = pair(b[i + 1], b[i + 3], false), a[i + 3] = pair(b[i + 1], b[i + 3], true);
-  }
-#pragma GCC unroll 16
-  for (int c = 0; c < 4; ++c) {
-    const __m512 low = _mm512_shuffle_f32x4(a[c], a[c + 4], 0x88);
-    const __m512 high = _mm512_shuffle_f32x4(a[c], a[c + 4], 0xdd);
-    const __m512 low2 = _mm512_shuffle_f32x4(a[c + 8], a[c + 12], 0x88);
-    const __m512 high2 = _mm512_shuffle_f32x4(a[c + 8], a[c + 12], 0xdd);
-    narrow(_mm512_shuffle_f32x4(low, low2, 0x88), to + c * LANES);
-    narrow(_mm512_shuffle_f32x4(high, high2, 0x88), to + (c + 4) * LANES);
-    narrow(_mm512_shuffle_f32x4(low, low2, 0xdd), to + (c + 8) * LANES);
-    narrow(_mm512_shuffle_f32x4(high, high2, 0xdd), to + (c + 12) * LANES);
-  }
-}
-
 // The query heads of some nodes that share a K/V head, each of PARTS * 16 numbers. What is kept
 // between the steps is one thread's own.
 template <int PARTS>
 class Shared {
   static constexpr int64_t SIZE = PARTS * LANES;
-  static constexpr int SCORED = 8;                  // queries scored together
-  static constexpr int MIXED = PARTS <= 4 ? 4 : 2;  // and mixed: their sums fit the registers
-  static constexpr int64_t SLOTS = 2 * LANES;       // that queries are scored with together
+  static constexpr int SCORED = SCORED_AT_ONCE;      // queries scored together
+  static constexpr int MIXED = MIXED_AT_ONCE<PARTS>;  // and mixed,
+  static constexpr int SOME = PARTS_AT_ONCE<PARTS>;   // so many parts of them
+  static constexpr int64_t SLOTS = 2 * LANES;        // that queries are scored with together
 
  public:
   // Gives every query, scaled, with the mask of its node: (E,), 0 where it may look.
@@ -109,14 +79,15 @@ class Shared {
   void weigh() {
     for (size_t query = 0; query < masks_.size(); ++query) {
       float* row = weights_.data() + query * room_;
-      __m512 most = _mm512_set1_ps(-std::numeric_limits<float>::infinity());
+      const float never = -std::numeric_limits<float>::infinity();
+      Numbers most = every(never);
       for (int64_t at = 0; at < end_; at += LANES) {
-        most = _mm512_mask_max_ps(most, open(query, at), most, widen(row + at));
+        most = larger(most, where(open(query, at), widen(row + at), every(never)));
       }
-      const __m512 largest = _mm512_set1_ps(_mm512_reduce_max_ps(most));
+      const Numbers top = every(largest(most));
       for (int64_t at = 0; at < end_; at += LANES) {
-        const __m512 below = _mm512_sub_ps(widen(row + at), largest);
-        narrow(_mm512_maskz_mov_ps(open(query, at), exponential(below)), row + at);
+        const Numbers weights = exponential(widen(row + at) - top);
+        narrow(where(open(query, at), weights, zeros()), row + at);
       }
     }
   }
@@ -126,7 +97,10 @@ class Shared {
   void mix(const at::Half* values, int64_t step, Tell tell) const {
     const auto count = static_cast<int64_t>(masks_.size());
     for (int64_t query = 0; query < count; query += MIXED) {
-      mix_some<MIXED>(std::min<int64_t>(MIXED, count - query), query, values, step, tell);
+      const int64_t left = std::min<int64_t>(MIXED, count - query);
+      for (int part = 0; part < PARTS; part += SOME) {
+        mix_some<MIXED>(left, query, part, values, step, tell);
+      }
     }
   }
 
@@ -136,12 +110,7 @@ class Shared {
   std::vector<float> weights_;   // (queries, room)
   std::vector<const float*> masks_;
 
-  __mmask16 open(int64_t query, int64_t at) const {
-    const int64_t left = end_ - at;
-    const auto there = static_cast<__mmask16>(left < LANES ? (1 << left) - 1 : 0xffff);
-    const __m512 mask = _mm512_maskz_loadu_ps(there, masks_[query] + at);
-    return _mm512_mask_cmp_ps_mask(there, mask, _mm512_setzero_ps(), _CMP_EQ_OQ);
-  }
+  Which open(int64_t query, int64_t at) const { return zeros_in(masks_[query] + at, end_ - at); }
 
   // COUNT queries, or as many as are left.
   template <int COUNT>
@@ -149,18 +118,18 @@ class Shared {
     if constexpr (COUNT > 1) {
       if (left < COUNT) return score_some<COUNT - 1>(left, query, slot, turned);
     }
-    __m512 first[COUNT], second[COUNT];
+    Numbers first[COUNT], second[COUNT];
 #pragma GCC unroll 16
-    for (int i = 0; i < COUNT; ++i) first[i] = second[i] = _mm512_setzero_ps();
+    for (int i = 0; i < COUNT; ++i) first[i] = second[i] = zeros();
     const float* own = queries_.data() + query * SIZE;
     for (int64_t at = 0; at < SIZE; ++at) {
-      const __m512 some = widen(turned + at * LANES);
-      const __m512 others = widen(turned + (SIZE + at) * LANES);
+      const Numbers some = widen(turned + at * LANES);
+      const Numbers others = widen(turned + (SIZE + at) * LANES);
 #pragma GCC unroll 16
       for (int i = 0; i < COUNT; ++i) {
-        const __m512 number = _mm512_set1_ps(own[at * SCORED + i]);
-        first[i] = _mm512_fmadd_ps(number, some, first[i]);
-        second[i] = _mm512_fmadd_ps(number, others, second[i]);
+        const Numbers number = every(own[at * SCORED + i]);
+        first[i] = fused(number, some, first[i]);
+        second[i] = fused(number, others, second[i]);
       }
     }
 #pragma GCC unroll 16
@@ -171,39 +140,34 @@ class Shared {
   }
 
   template <int COUNT, typename Tell>
-  void mix_some(int64_t left, int64_t query, const at::Half* values, int64_t step,
+  void mix_some(int64_t left, int64_t query, int part, const at::Half* values, int64_t step,
                 Tell tell) const {
     if constexpr (COUNT > 1) {
-      if (left < COUNT) return mix_some<COUNT - 1>(left, query, values, step, tell);
+      if (left < COUNT) return mix_some<COUNT - 1>(left, query, part, values, step, tell);
     }
-    __m512 sums[COUNT][PARTS], totals[COUNT];
+    Numbers sums[COUNT][SOME], totals[COUNT];
 #pragma GCC unroll 16
     for (int i = 0; i < COUNT; ++i) {
-      totals[i] = _mm512_setzero_ps();
+      totals[i] = zeros();
 #pragma GCC unroll 16
-      for (int part = 0; part < PARTS; ++part) sums[i][part] = _mm512_setzero_ps();
+      for (int at = 0; at < SOME; ++at) sums[i][at] = zeros();
     }
     const float* weights = weights_.data() + query * room_;
-    for (int64_t slot = 0; slot < end_; ++slot) {
-      __m512 value[PARTS];
+    const at::Half* from = values + part * LANES;
+    for (int64_t slot = 0; slot < end_; ++slot, from += step) {
+      Numbers value[SOME];
 #pragma GCC unroll 16
-      for (int part = 0; part < PARTS; ++part) {
-        value[part] = widen(values + slot * step + part * LANES);
-      }
+      for (int at = 0; at < SOME; ++at) value[at] = widen(from + at * LANES);
 #pragma GCC unroll 16
       for (int i = 0; i < COUNT; ++i) {
-        const __m512 weight = _mm512_set1_ps(weights[i * room_ + slot]);
-        totals[i] = _mm512_add_ps(totals[i], weight);
+        const Numbers weight = every(weights[i * room_ + slot]);
+        totals[i] = totals[i] + weight;
 #pragma GCC unroll 16
-        for (int part = 0; part < PARTS; ++part) {
-          sums[i][part] = _mm512_fmadd_ps(weight, value[part], sums[i][part]);
-        }
+        for (int at = 0; at < SOME; ++at) sums[i][at] = fused(weight, value[at], sums[i][at]);
       }
     }
     for (int i = 0; i < COUNT; ++i) {
-      for (int part = 0; part < PARTS; ++part) {
-        tell(query + i, part, _mm512_div_ps(sums[i][part], totals[i]));
-      }
+      for (int at = 0; at < SOME; ++at) tell(query + i, part + at, sums[i][at] / totals[i]);
     }
   }
 };
@@ -253,7 +217,7 @@ void attend(const at::Tensor& queries, const at::Tensor& mask, const Store& keys
       }
       some.score(keys.of(task.row, head), keys.slot);
       some.weigh();
-      some.mix(values.of(task.row, head), values.slot, [&](int64_t query, int part, __m512 sums) {
+      some.mix(values.of(task.row, head), values.slot, [&](int64_t query, int part, Numbers sums) {
         const int64_t place = (task.before + query / shared) * heads + head * shared;
         narrow(sums, result + (place + query % shared) * size + part * LANES);
       });

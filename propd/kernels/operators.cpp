@@ -1,5 +1,5 @@
 // The operators of a layer with weights in groups: everything but the embedding, on a processor with
-// AVX-512 VNNI. Hidden states are float32, K and V float16. See propd/models/grouped_math.py.
+// AVX2 or AVX-512 VNNI. Hidden states are float32, K and V float16. See propd/models/grouped_math.py.
 
 #include <ATen/ops/empty.h>
 #include <torch/library.h>
@@ -33,7 +33,7 @@ const float* numbers(const Maybe& x) { return x.has_value() ? x->const_data_ptr<
 template <typename Number>
 void write_product(const Weight& weight, const Inputs& x, Tensor& y) {
   auto* to = y.mutable_data_ptr<Number>();
-  product(weight, x, [&](int64_t row, int64_t output, __m512 sums) {
+  product(weight, x, [&](int64_t row, int64_t output, Numbers sums) {
     narrow(sums, to + row * weight.outputs + output);
   });
 }
@@ -142,8 +142,8 @@ Tensor after_attention(const Tensor& hidden, const Tensor& mixed, const Tensor& 
   auto* to = result.mutable_data_ptr<float>();
   const auto* from = hidden.const_data_ptr<float>();
   const auto add_to = [&](const float* before) {
-    return [=](int64_t row, int64_t at, __m512 sums) {
-      narrow(_mm512_add_ps(widen(before + row * width + at), sums), to + row * width + at);
+    return [=](int64_t row, int64_t at, Numbers sums) {
+      narrow(widen(before + row * width + at) + sums, to + row * width + at);
     };
   };
   product(first, quantized(mixed.const_data_ptr<float>(), rows, mixed.size(1)), add_to(from));
@@ -155,11 +155,11 @@ Tensor after_attention(const Tensor& hidden, const Tensor& mixed, const Tensor& 
   check_norm(norm, width);
   std::vector<float> gated(rows * inner);
   for_tiles(inner, rows, [&](int64_t at, int64_t row) {
-    __m512 gates[TILE], ups[TILE];
+    Numbers gates[TILE], ups[TILE];
     some_outputs(second, x, at, row, gates);
     some_outputs(second, x, inner + at, row, ups);
     for (int64_t i = 0; i < std::min(TILE, rows - row); ++i) {
-      narrow(_mm512_mul_ps(silu(gates[i]), ups[i]), gated.data() + (row + i) * inner + at);
+      narrow(silu(gates[i]) * ups[i], gated.data() + (row + i) * inner + at);
     }
   });
   product(third, quantized(gated.data(), rows, inner), add_to(to));

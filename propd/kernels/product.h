@@ -55,18 +55,14 @@ struct Inputs {
         scales(rows * groups), sums(rows * groups) {}
 
   // One group of a row, from two halves of 16 numbers.
-  void put(int64_t row, int64_t group, __m512 first, __m512 second) {
-    const __m512 sizes = _mm512_max_ps(_mm512_abs_ps(first), _mm512_abs_ps(second));
-    const float most = _mm512_reduce_max_ps(sizes);
-    const __m512 steps = _mm512_set1_ps(most > 0 ? 127.0f / most : 0.0f);
-    const __m512i low = _mm512_cvtps_epi32(_mm512_mul_ps(first, steps));
-    const __m512i high = _mm512_cvtps_epi32(_mm512_mul_ps(second, steps));
-    auto* to = reinterpret_cast<__m128i*>(codes.data() + row * width + group * GROUP);
-    _mm_storeu_si128(to, _mm512_cvtsepi32_epi8(low));
-    _mm_storeu_si128(to + 1, _mm512_cvtsepi32_epi8(high));
+  void put(int64_t row, int64_t group, Numbers first, Numbers second) {
+    const float most = largest(larger(sizes(first), sizes(second)));
+    const Numbers steps = every(most > 0 ? 127.0f / most : 0.0f);
+    int8_t* to = codes.data() + row * width + group * GROUP;
+    const int32_t total = round_to(first * steps, second * steps, to);
     const float scale = most / 127.0f;
     scales[row * groups + group] = scale;
-    sums[row * groups + group] = scale * _mm512_reduce_add_epi32(_mm512_add_epi32(low, high));
+    sums[row * groups + group] = scale * total;
   }
 };
 
@@ -93,11 +89,11 @@ Inputs quantized(const Number* x, int64_t rows, int64_t width) {
 // The root mean square norm of n numbers is x / sqrt(sum x^2 + n epsilon), times a weight that
 // holds the root of n already (propd/models/layers.py).
 inline float length_of(const float* x, int64_t count, float epsilon) {
-  __m512 squares = _mm512_setzero_ps();
+  Numbers squares = zeros();
   for (int64_t at = 0; at < count; at += LANES) {
-    squares = _mm512_fmadd_ps(widen(x + at), widen(x + at), squares);
+    squares = fused(widen(x + at), widen(x + at), squares);
   }
-  return std::sqrt(_mm512_reduce_add_ps(squares) + epsilon * count);
+  return std::sqrt(sum(squares) + epsilon * count);
 }
 
 inline Inputs normed(const float* x, int64_t rows, int64_t width, const float* norm,
@@ -105,10 +101,8 @@ inline Inputs normed(const float* x, int64_t rows, int64_t width, const float* n
   Inputs inputs(rows, width);
   for_rows(rows, [&](int64_t row) {
     const float* from = x + row * width;
-    const __m512 share = _mm512_set1_ps(1.0f / length_of(from, width, epsilon));
-    const auto one = [&](int64_t at) {
-      return _mm512_mul_ps(_mm512_mul_ps(widen(from + at), share), widen(norm + at));
-    };
+    const Numbers share = every(1.0f / length_of(from, width, epsilon));
+    const auto one = [&](int64_t at) { return widen(from + at) * share * widen(norm + at); };
     for (int64_t at = 0; at < width; at += GROUP) {
       inputs.put(row, at / GROUP, one(at), one(at + LANES));
     }
@@ -116,65 +110,42 @@ inline Inputs normed(const float* x, int64_t rows, int64_t width, const float* n
   return inputs;
 }
 
-inline __m512i four_codes(const int8_t* codes) {
-  int32_t four;
-  std::memcpy(&four, codes, sizeof four);
-  return _mm512_set1_epi32(four);
-}
-
 // ROWS rows from `first` on, times the 16 outputs of one block row of W.
 template <int BITS, int ROWS>
 void multiply(const uint8_t* block, const Inputs& x, int64_t first, const float* bias,
-              __m512* totals) {
+              Numbers* totals) {
   constexpr int64_t CODES = GROUP * LANES * BITS / 8;
-  const __m512i nibble = _mm512_set1_epi8(0x0f);
-  __m512 total[ROWS];
-  for (int row = 0; row < ROWS; ++row) total[row] = bias ? widen(bias) : _mm512_setzero_ps();
+  Numbers total[ROWS], whole[ROWS];
+  for (int row = 0; row < ROWS; ++row) total[row] = bias ? widen(bias) : zeros();
   for (int64_t group = 0; group < x.groups; ++group, block += CODES + NUMBERS) {
     const int8_t* codes = x.codes.data() + first * x.width + group * GROUP;
-    __m512i whole[ROWS];
-    for (int row = 0; row < ROWS; ++row) whole[row] = _mm512_setzero_si512();
-    for (int64_t at = 0; at < CODES; at += 64) {
-      const __m512i bytes = _mm512_loadu_si512(block + at);
-      if constexpr (BITS == 4) {
-        const __m512i low = _mm512_and_si512(bytes, nibble);
-        const __m512i high = _mm512_and_si512(_mm512_srli_epi16(bytes, 4), nibble);
-        for (int row = 0; row < ROWS; ++row) {
-          const int8_t* own = codes + row * x.width + at / 8;
-          whole[row] = _mm512_dpbusd_epi32(whole[row], low, four_codes(own));
-          whole[row] = _mm512_dpbusd_epi32(whole[row], high, four_codes(own + 4));
-        }
-      } else {
-        for (int row = 0; row < ROWS; ++row) {
-          const int8_t* own = codes + row * x.width + at / LANES;
-          whole[row] = _mm512_dpbusd_epi32(whole[row], bytes, four_codes(own));
-        }
-      }
-    }
-    const auto* halves = reinterpret_cast<const __m256i*>(block + CODES);
-    const __m512 scale = _mm512_cvtph_ps(_mm256_loadu_si256(halves));
-    const __m512 low = _mm512_cvtph_ps(_mm256_loadu_si256(halves + 1));
+    sums_of_codes<BITS, ROWS>(block, codes, x.width, whole);
+    const auto* halves = reinterpret_cast<const at::Half*>(block + CODES);
+    const Numbers scale = widen(halves), low = widen(halves + LANES);
     for (int row = 0; row < ROWS; ++row) {
       const int64_t at = (first + row) * x.groups + group;
-      const __m512 both = _mm512_mul_ps(scale, _mm512_set1_ps(x.scales[at]));
-      total[row] = _mm512_fmadd_ps(both, _mm512_cvtepi32_ps(whole[row]), total[row]);
-      total[row] = _mm512_fmadd_ps(low, _mm512_set1_ps(x.sums[at]), total[row]);
+      total[row] = fused(scale * every(x.scales[at]), whole[row], total[row]);
+      total[row] = fused(low, every(x.sums[at]), total[row]);
     }
   }
   for (int row = 0; row < ROWS; ++row) totals[row] = total[row];
 }
 
-// The same for as many rows as are asked for, at most ROWS.
-template <int BITS, int ROWS = TILE>
+// The same for any number of rows, as many at once as the registers have room for.
+template <int BITS, int ROWS = ROWS_AT_ONCE<BITS>>
 void multiply_rows(int64_t rows, const uint8_t* block, const Inputs& x, int64_t first,
-                   const float* bias, __m512* totals) {
-  if (rows == ROWS) return multiply<BITS, ROWS>(block, x, first, bias, totals);
-  if constexpr (ROWS > 1) multiply_rows<BITS, ROWS - 1>(rows, block, x, first, bias, totals);
+                   const float* bias, Numbers* totals) {
+  for (; rows >= ROWS; rows -= ROWS, first += ROWS, totals += ROWS) {
+    multiply<BITS, ROWS>(block, x, first, bias, totals);
+  }
+  if constexpr (ROWS > 1) {
+    if (rows) multiply_rows<BITS, ROWS - 1>(rows, block, x, first, bias, totals);
+  }
 }
 
 // 16 outputs from `output` on, of the rows from `first` on (at most TILE).
 inline void some_outputs(const Weight& weight, const Inputs& x, int64_t output, int64_t first,
-                         __m512* totals) {
+                         Numbers* totals) {
   const uint8_t* block = weight.blocks + output / LANES * weight.groups * weight.block_bytes;
   const float* bias = weight.bias ? weight.bias + output : nullptr;
   const int64_t rows = std::min(TILE, x.rows - first);
@@ -200,7 +171,7 @@ template <typename Store>
 void product(const Weight& weight, const Inputs& x, Store store) {
   TORCH_CHECK(weight.groups == x.groups, "propd: ", x.width, " inputs do not fit the weight");
   for_tiles(weight.outputs, x.rows, [&](int64_t output, int64_t first) {
-    __m512 totals[TILE];
+    Numbers totals[TILE];
     some_outputs(weight, x, output, first, totals);
     for (int64_t row = first; row < std::min(first + TILE, x.rows); ++row) {
       store(row, output, totals[row - first]);
