@@ -16,24 +16,25 @@ inline int64_t share_of(int64_t nodes) { return nodes <= 12 ? 4 : 8; }
 
 // K or V of some rows and a layer: (R, kv heads, E, size), any strides but the last. Half precision
 // halves what a long past costs: it is all reading.
+template <typename Number>
 struct Store {
-  const at::Half* data;
+  const Number* data;
   int64_t row, head, slot, end;
 
   explicit Store(const at::Tensor& x)
-      : data(x.const_data_ptr<at::Half>()), row(x.stride(0)), head(x.stride(1)), slot(x.stride(2)),
+      : data(x.const_data_ptr<Number>()), row(x.stride(0)), head(x.stride(1)), slot(x.stride(2)),
         end(x.size(2)) {
     TORCH_CHECK(x.dim() == 4 && x.stride(3) == 1, "propd: K and V of another order");
   }
 
-  const at::Half* of(int64_t row_number, int64_t head_number) const {
+  const Number* of(int64_t row_number, int64_t head_number) const {
     return data + row_number * row + head_number * head;
   }
 };
 
 // The query heads of some nodes that share a K/V head, each of PARTS * 16 numbers. What is kept
 // between the steps is one thread's own.
-template <int PARTS>
+template <int PARTS, typename Number>
 class Shared {
   static constexpr int64_t SIZE = PARTS * LANES;
   static constexpr int SCORED = SCORED_AT_ONCE;      // queries scored together
@@ -58,9 +59,9 @@ class Shared {
     masks_.push_back(mask);
   }
 
-  void score(const at::Half* keys, int64_t step) {
+  void score(const Number* keys, int64_t step) {
     alignas(64) float turned[SIZE * SLOTS];  // one half of the slots, then the other
-    const at::Half* rows[SLOTS];
+    const Number* rows[SLOTS];
     for (int64_t slot = 0; slot < end_; slot += SLOTS) {
       for (int64_t i = 0; i < SLOTS; ++i) rows[i] = keys + std::min(slot + i, end_ - 1) * step;
       for (int part = 0; part < PARTS; ++part) {
@@ -94,7 +95,7 @@ class Shared {
 
   // Gives each query's mean of values to tell(query, part, numbers).
   template <typename Tell>
-  void mix(const at::Half* values, int64_t step, Tell tell) const {
+  void mix(const Number* values, int64_t step, Tell tell) const {
     const auto count = static_cast<int64_t>(masks_.size());
     for (int64_t query = 0; query < count; query += MIXED) {
       const int64_t left = std::min<int64_t>(MIXED, count - query);
@@ -140,7 +141,7 @@ class Shared {
   }
 
   template <int COUNT, typename Tell>
-  void mix_some(int64_t left, int64_t query, int part, const at::Half* values, int64_t step,
+  void mix_some(int64_t left, int64_t query, int part, const Number* values, int64_t step,
                 Tell tell) const {
     if constexpr (COUNT > 1) {
       if (left < COUNT) return mix_some<COUNT - 1>(left, query, part, values, step, tell);
@@ -153,7 +154,7 @@ class Shared {
       for (int at = 0; at < SOME; ++at) sums[i][at] = zeros();
     }
     const float* weights = weights_.data() + query * room_;
-    const at::Half* from = values + part * LANES;
+    const Number* from = values + part * LANES;
     for (int64_t slot = 0; slot < end_; ++slot, from += step) {
       Numbers value[SOME];
 #pragma GCC unroll 16
@@ -196,16 +197,16 @@ inline std::vector<Task> tasks_of(int64_t rows, int64_t nodes, int64_t end, cons
 }
 
 // queries (T, query heads, size), mask (R, 1, N, E), result (T, query heads * size).
-template <int PARTS>
-void attend(const at::Tensor& queries, const at::Tensor& mask, const Store& keys,
-            const Store& values, int64_t kv_heads, const std::vector<Task>& tasks, float* result) {
+template <int PARTS, typename Number>
+void attend(const at::Tensor& queries, const at::Tensor& mask, const Store<Number>& keys,
+            const Store<Number>& values, int64_t kv_heads, const std::vector<Task>& tasks, float* result) {
   const int64_t heads = queries.size(1), shared = heads / kv_heads, size = PARTS * LANES;
   const int64_t nodes = mask.size(2), end = mask.size(3);
   const auto* asked = queries.const_data_ptr<float>();
   const auto* open = mask.const_data_ptr<float>();
   const auto count = static_cast<int64_t>(tasks.size());
   at::parallel_for(0, count * kv_heads, 1, [&](int64_t begin, int64_t last) {
-    Shared<PARTS> some;
+    Shared<PARTS, Number> some;
     for (int64_t at = begin; at < last; ++at) {
       const Task& task = tasks[at / kv_heads];
       const int64_t head = at % kv_heads;

@@ -15,10 +15,10 @@ struct Numbers {
 };
 using Which = Numbers;  // all bits of a number, or none
 
-// How much is summed side by side, so that the sums fit the registers: rows of a product, queries
-// that are scored (behind 32 slots) and mixed, and the parts of 16 numbers that they are mixed in.
+// How much is summed side by side, so that the sums fit the registers: rows of a product by the bits
+// of its weights, queries that are scored (against 32 slots) and mixed, parts of 16 numbers mixed.
 template <int BITS>
-constexpr int ROWS_AT_ONCE = BITS == 4 ? 4 : 2;
+constexpr int ROWS_AT_ONCE = BITS == 8 ? 2 : BITS == 4 ? 4 : 6;
 constexpr int SCORED_AT_ONCE = 3;
 template <int PARTS>
 constexpr int MIXED_AT_ONCE = 4;
@@ -202,7 +202,8 @@ inline void sums_of_codes(const uint8_t* block, const int8_t* codes, int64_t ste
 }
 
 // 16 rows of 16 numbers, turned about: column c of `from` becomes row c of `to`.
-inline void transpose(const at::Half* const* from, int64_t column, float* to) {
+template <typename Number>
+inline void transpose(const Number* const* from, int64_t column, float* to) {
   for (int quarter = 0; quarter < 4; ++quarter) {  // 8 rows of 8 numbers
     const int row = quarter / 2 * 8, side = quarter % 2 * 8;
     __m256 a[8], b[8];

@@ -13,8 +13,8 @@ namespace propd {
 using Numbers = __m512;
 using Which = __mmask16;
 
-// How much is summed side by side, so that the sums fit the registers: rows of a product, queries
-// that are scored (behind 32 slots) and mixed, and the parts of 16 numbers that they are mixed in.
+// How much is summed side by side, so that the sums fit the registers: rows of a product by the bits
+// of its weights, queries that are scored (against 32 slots) and mixed, parts of 16 numbers mixed.
 template <int BITS>
 constexpr int ROWS_AT_ONCE = 8;
 constexpr int SCORED_AT_ONCE = 8;
@@ -116,7 +116,8 @@ inline void sums_of_codes(const uint8_t* block, const int8_t* codes, int64_t ste
 }
 
 // 16 rows of 16 numbers, turned about: column c of `from` becomes row c of `to`.
-inline void transpose(const at::Half* const* from, int64_t column, float* to) {
+template <typename Number>
+inline void transpose(const Number* const* from, int64_t column, float* to) {
   __m512 a[16], b[16];
 #pragma GCC unroll 16
   for (int i = 0; i < 16; ++i) a[i] = widen(from[i] + column);

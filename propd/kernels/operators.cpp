@@ -1,5 +1,6 @@
-// The operators of a layer with weights in groups: everything but the embedding, on a processor with
-// AVX2 or AVX-512 VNNI. Hidden states are float32, K and V float16. See propd/models/grouped_math.py.
+// The operators of a layer: everything but the embedding, on a processor with AVX2 or AVX-512 VNNI.
+// Weights are in groups, float32 or bfloat16, hidden states float32, K and V float16 or float32. See
+// propd/models/kernel_math.py.
 
 #include <ATen/ops/empty.h>
 #include <torch/library.h>
@@ -7,7 +8,8 @@
 #include <tuple>
 
 #include "attention.h"
-#include "product.h"
+#include "dense.h"
+#include "grouped.h"
 
 namespace {
 
@@ -30,26 +32,41 @@ Tensor rows_like(const Tensor& x, int64_t width, at::ScalarType type = at::kFloa
 
 const float* numbers(const Maybe& x) { return x.has_value() ? x->const_data_ptr<float>() : nullptr; }
 
-template <typename Number>
-void write_product(const Weight& weight, const Inputs& x, Tensor& y) {
+// Calls go.operator()<Weight>() for the kind of weight that blocks are of.
+template <typename Go>
+auto with_kind(const Tensor& blocks, Go go) {
+  switch (blocks.scalar_type()) {
+    case at::kByte: return go.template operator()<Grouped>();
+    case at::kFloat: return go.template operator()<Dense<float>>();
+    case at::kBFloat16: return go.template operator()<Dense<at::BFloat16>>();
+    default: TORCH_CHECK(false, "propd: no weights are of type ", blocks.scalar_type());
+  }
+}
+
+template <typename Number, typename Weight>
+void write_product(const Weight& weight, const typename Weight::Inputs& inputs, Tensor& y) {
   auto* to = y.mutable_data_ptr<Number>();
-  product(weight, x, [&](int64_t row, int64_t output, Numbers sums) {
+  product(weight, inputs, [&](int64_t row, int64_t output, Numbers sums) {
     narrow(sums, to + row * weight.outputs + output);
   });
 }
 
 // x (T, in) in bfloat16 or float32 -> (T, out): in float32 if wide, else as x is.
-Tensor grouped_product(const Tensor& given, const Tensor& blocks, const Maybe& bias, bool wide) {
+Tensor blocked_product(const Tensor& given, const Tensor& blocks, const Maybe& bias, bool wide) {
   const Tensor x = given.contiguous();
   check_rows(x);
-  const Weight weight(blocks, bias);
+  const int64_t rows = x.size(0), width = x.size(1);
   const bool half = x.scalar_type() == at::kBFloat16;
-  const Inputs inputs = half ? quantized(x.const_data_ptr<at::BFloat16>(), x.size(0), x.size(1))
-                             : quantized(x.const_data_ptr<float>(), x.size(0), x.size(1));
-  Tensor y = rows_like(x, weight.outputs, half && !wide ? at::kBFloat16 : at::kFloat);
-  half && !wide ? write_product<at::BFloat16>(weight, inputs, y)
-                : write_product<float>(weight, inputs, y);
-  return y;
+  return with_kind(blocks, [&]<typename Weight>() {
+    using Inputs = typename Weight::Inputs;
+    const Weight weight(blocks, bias);
+    const Inputs inputs = half ? ready<Inputs>(x.const_data_ptr<at::BFloat16>(), rows, width)
+                               : ready<Inputs>(x.const_data_ptr<float>(), rows, width);
+    Tensor y = rows_like(x, weight.outputs, half && !wide ? at::kBFloat16 : at::kFloat);
+    half && !wide ? write_product<at::BFloat16>(weight, inputs, y)
+                  : write_product<float>(weight, inputs, y);
+    return y;
+  });
 }
 
 // Norm and turn of one head: pairs of numbers side by side turn as complex numbers.
@@ -72,17 +89,22 @@ std::tuple<Tensor, Tensor, Tensor> before_attention(
     const Maybe& query_norm, const Maybe& key_norm, const Tensor& turns, int64_t query_heads,
     int64_t kv_heads) {
   check_rows(hidden);
-  const Weight weight(qkv, bias);
+  check_norm(norm, hidden.size(1));
   const int64_t rows = hidden.size(0), heads = query_heads + 2 * kv_heads;
-  const int64_t size = weight.outputs / heads;
+  Tensor made = with_kind(qkv, [&]<typename Weight>() {
+    const Weight weight(qkv, bias);
+    Tensor y = rows_like(hidden, weight.outputs);
+    write_product<float>(weight,
+                         normed<typename Weight::Inputs>(hidden.const_data_ptr<float>(), rows,
+                                                         hidden.size(1),
+                                                         norm.const_data_ptr<float>(), epsilon),
+                         y);
+    return y;
+  });
+  const int64_t size = made.size(1) / heads;
   TORCH_CHECK(turns.is_contiguous() && turns.scalar_type() == at::kComplexFloat &&
                   turns.size(0) == rows && turns.size(-1) * 2 == size && size % LANES == 0,
               "propd: turns of other heads");
-  check_norm(norm, hidden.size(1));
-  const Inputs x = normed(hidden.const_data_ptr<float>(), rows, hidden.size(1),
-                          norm.const_data_ptr<float>(), epsilon);
-  Tensor made = rows_like(hidden, weight.outputs);
-  write_product<float>(weight, x, made);
   auto* all = made.mutable_data_ptr<float>();
   const auto* angles = reinterpret_cast<const float*>(turns.const_data_ptr());
   for_rows(rows, [&](int64_t row) {
@@ -95,6 +117,22 @@ std::tuple<Tensor, Tensor, Tensor> before_attention(
   const Tensor by_head = made.view({rows, heads, size});
   return {by_head.narrow(1, 0, query_heads), by_head.narrow(1, query_heads, kv_heads),
           by_head.narrow(1, query_heads + kv_heads, kv_heads)};
+}
+
+template <typename Number>
+void attend_by_size(const Tensor& queries, const Tensor& mask, const Tensor& keys,
+                    const Tensor& values, const std::vector<Task>& tasks, float* to) {
+  const Store<Number> k(keys), v(values);
+  const int64_t size = keys.size(3), kv_heads = keys.size(1);
+  switch (size % LANES ? 0 : size / LANES) {
+    case 1: return attend<1>(queries, mask, k, v, kv_heads, tasks, to);
+    case 2: return attend<2>(queries, mask, k, v, kv_heads, tasks, to);
+    case 4: return attend<4>(queries, mask, k, v, kv_heads, tasks, to);
+    case 5: return attend<5>(queries, mask, k, v, kv_heads, tasks, to);
+    case 6: return attend<6>(queries, mask, k, v, kv_heads, tasks, to);
+    case 8: return attend<8>(queries, mask, k, v, kv_heads, tasks, to);
+    default: TORCH_CHECK(false, "propd: attention is not written for heads of ", size, " numbers");
+  }
 }
 
 // T nodes of R rows, row after row: queries (T, query heads, size), mask (R, 1, N, E) with 0 where a
@@ -114,19 +152,40 @@ Tensor attention(const Tensor& queries, const Tensor& mask, const Tensor& keys,
   const std::vector<Task> tasks = tasks_of(rows, nodes, end, whole(counts), whole(ends));
   TORCH_CHECK(!tasks.empty() && tasks.back().before + tasks.back().count == queries.size(0),
               "propd: ", queries.size(0), " queries are not those of the rows");
-  const Store k(keys), v(values);
   Tensor mixed = at::empty({queries.size(0), heads * size}, queries.options());
   auto* to = mixed.mutable_data_ptr<float>();
-  switch (size % LANES ? 0 : size / LANES) {
-    case 1: attend<1>(queries, mask, k, v, kv_heads, tasks, to); break;
-    case 2: attend<2>(queries, mask, k, v, kv_heads, tasks, to); break;
-    case 4: attend<4>(queries, mask, k, v, kv_heads, tasks, to); break;
-    case 5: attend<5>(queries, mask, k, v, kv_heads, tasks, to); break;
-    case 6: attend<6>(queries, mask, k, v, kv_heads, tasks, to); break;
-    case 8: attend<8>(queries, mask, k, v, kv_heads, tasks, to); break;
-    default: TORCH_CHECK(false, "propd: attention is not written for heads of ", size, " numbers");
+  if (keys.scalar_type() == at::kFloat) {
+    attend_by_size<float>(queries, mask, keys, values, tasks, to);
+  } else {
+    attend_by_size<at::Half>(queries, mask, keys, values, tasks, to);
   }
   return mixed;
+}
+
+// One product after another: x W1^T added to hidden, its norm W2^T halved by the gate, W3^T added.
+template <typename Weight>
+void finish_layer(const float* hidden, const float* mixed, int64_t rows, const Weight& output,
+                  const float* norm, float epsilon, const Weight& gate_up, const Weight& down,
+                  float* to) {
+  using Inputs = typename Weight::Inputs;
+  const int64_t width = output.outputs, inner = down.width;
+  const auto add_to = [&](const float* before) {
+    return [=](int64_t row, int64_t at, Numbers sums) {
+      narrow(widen(before + row * width + at) + sums, to + row * width + at);
+    };
+  };
+  product(output, ready<Inputs>(mixed, rows, output.width), add_to(hidden));
+  const Inputs x = normed<Inputs>(to, rows, width, norm, epsilon);
+  std::vector<float> gated(rows * inner);
+  for_tiles<Weight::ROWS>(inner, rows, [&](int64_t at, int64_t first, int64_t count) {
+    Numbers gates[Weight::ROWS], ups[Weight::ROWS];
+    gate_up.times(x, at, first, count, gates);
+    gate_up.times(x, inner + at, first, count, ups);
+    for (int64_t i = 0; i < count; ++i) {
+      narrow(silu(gates[i]) * ups[i], gated.data() + (first + i) * inner + at);
+    }
+  });
+  product(down, ready<Inputs>(gated.data(), rows, inner), add_to(to));
 }
 
 // What comes after attention: hidden (T, H) and mixed (T, heads * size) -> (T, H).
@@ -137,40 +196,28 @@ Tensor after_attention(const Tensor& hidden, const Tensor& mixed, const Tensor& 
   check_rows(hidden);
   check_rows(mixed);
   const int64_t rows = hidden.size(0), width = hidden.size(1);
-  const Weight first(output, output_bias), second(gate_up, gate_up_bias), third(down, down_bias);
-  Tensor result = rows_like(hidden, width);
-  auto* to = result.mutable_data_ptr<float>();
-  const auto* from = hidden.const_data_ptr<float>();
-  const auto add_to = [&](const float* before) {
-    return [=](int64_t row, int64_t at, Numbers sums) {
-      narrow(widen(before + row * width + at) + sums, to + row * width + at);
-    };
-  };
-  product(first, quantized(mixed.const_data_ptr<float>(), rows, mixed.size(1)), add_to(from));
-  const Inputs x = normed(to, rows, width, norm.const_data_ptr<float>(), epsilon);
-  const int64_t inner = second.outputs / 2;
-  TORCH_CHECK(second.groups == x.groups && inner % GROUP == 0 && third.outputs == width &&
-                  first.outputs == width && mixed.size(0) == rows,
-              "propd: weights of another layer");
   check_norm(norm, width);
-  std::vector<float> gated(rows * inner);
-  for_tiles(inner, rows, [&](int64_t at, int64_t row) {
-    Numbers gates[TILE], ups[TILE];
-    some_outputs(second, x, at, row, gates);
-    some_outputs(second, x, inner + at, row, ups);
-    for (int64_t i = 0; i < std::min(TILE, rows - row); ++i) {
-      narrow(silu(gates[i]) * ups[i], gated.data() + (row + i) * inner + at);
-    }
+  TORCH_CHECK(gate_up.scalar_type() == output.scalar_type() &&
+                  down.scalar_type() == output.scalar_type(), "propd: weights of several kinds");
+  Tensor result = rows_like(hidden, width);
+  with_kind(output, [&]<typename Weight>() {
+    const Weight first(output, output_bias), second(gate_up, gate_up_bias), third(down, down_bias);
+    TORCH_CHECK(first.width == mixed.size(1) && first.outputs == width && second.width == width &&
+                    second.outputs == 2 * third.width && third.width % GROUP == 0 &&
+                    third.outputs == width && mixed.size(0) == rows,
+                "propd: weights of another layer");
+    finish_layer(hidden.const_data_ptr<float>(), mixed.const_data_ptr<float>(), rows, first,
+                 norm.const_data_ptr<float>(), epsilon, second, third,
+                 result.mutable_data_ptr<float>());
   });
-  product(third, quantized(gated.data(), rows, inner), add_to(to));
   return result;
 }
 
 }  // namespace
 
 TORCH_LIBRARY(propd, library) {
-  library.def("grouped_product(Tensor x, Tensor blocks, Tensor? bias, bool wide) -> Tensor",
-              &grouped_product);
+  library.def("blocked_product(Tensor x, Tensor blocks, Tensor? bias, bool wide) -> Tensor",
+              &blocked_product);
   library.def(
       "before_attention(Tensor hidden, Tensor norm, float epsilon, Tensor qkv, Tensor? bias, "
       "Tensor? query_norm, Tensor? key_norm, Tensor turns, int query_heads, int kv_heads) "

@@ -21,14 +21,16 @@ from propd.errors import ModelUnavailable
 from propd.host import Ids, send
 from propd.models.device_map import DeviceMap, one_device
 from propd.models.four_bit import reading_dtype, scoring_dtype
-from propd.models.grouped import Grouped, bytes_of, fits
-from propd.models.grouped_math import GroupedMath
+from propd.models.blocked import Blocked, fits
+from propd.models.grouped import Grouped, bytes_of
+from propd.models.kernel_math import KernelMath, kernel_pays
 from propd.models.kv_cache import KVCache, Window
 from propd.models.layer_math import LayerMath, plain
 from propd.models.layer_recording import recorded
 from propd.models.layers import (
     Layer,
     Product,
+    blocked_product,
     four_bit_product,
     grouped_product,
     norm_weight,
@@ -37,6 +39,7 @@ from propd.models.layers import (
 from propd.models.linear import Linear
 from propd.models.narrow import NARROW, Narrow
 from propd.models.placement import Placement, place_forest, place_nodes
+from propd.models.shape import Shape
 from propd.models.spread import SpreadCache, moved
 from propd.tree.forest import Forest
 
@@ -85,13 +88,18 @@ class Backbone:
         self.device: torch.device = core.embed_tokens.weight.device
         self.embedding: Tensor = core.embed_tokens.weight.detach().to(self.dtype)
         int4, w4a8 = weights == "int4", weights == "w4a8"
+        blocked = self._takes_blocks(config, weights) and invariant and pack
+        by_kernel = w4a8 or blocked
         self.invariant = invariant
         self.hidden_dtype = torch.float32 if invariant else self.dtype
         """Of the hidden states between the layers; what a product takes is in ``dtype``."""
-        self.sum_dtype = torch.float64 if invariant and not w4a8 else self.dtype
+        self.sum_dtype = torch.float64 if invariant else self.dtype
+        if by_kernel:
+            self.sum_dtype = torch.float32  # and the sums are invariant all the same
         """Of the sums in attention."""
         self.cache_dtype = torch.float16 if w4a8 else self.sum_dtype
-        """Of K and V: that of the sums, so that no step has to convert them, but for our kernel."""
+        """Of K and V: that of the sums, so that no step has to convert them; in half precision
+        beside weights in groups, which are rounded more than that anyway."""
 
         reads_in = reading_dtype() if int4 else self.dtype
 
@@ -103,7 +111,9 @@ class Backbone:
             return Narrow(weight, bias, weights, self.dtype)
 
         self.device_map = device_map or one_device(self.device, self.layer_count)
-        packer = narrowed if weights in NARROW else grouped_product if w4a8 else dense
+        packer = grouped_product if w4a8 else blocked_product if blocked else dense
+        if weights in NARROW:
+            packer = narrowed
         self.reading = [take_layer(layer, self.head_size, packer) for layer in core.layers]
         """The layers as a prompt runs through them."""
         self.layers = self.reading
@@ -113,7 +123,7 @@ class Backbone:
                 take_layer(layer, self.head_size, four_bit_product) for layer in core.layers
             ]
         self._turns = _turns(core.rotary_emb, self.max_positions, self.sum_dtype)
-        make = GroupedMath if w4a8 else LayerMath
+        make = KernelMath if by_kernel else LayerMath
         self._math = make(
             self.query_heads, self.kv_heads, self.head_size, self.epsilon, self.dtype,
             self.sum_dtype,
@@ -135,10 +145,18 @@ class Backbone:
         self.lm_head: Product
         if w4a8 and fits(finest):
             self.lm_head = Grouped(bytes_of(finest), bits=8, wide=True)
+        elif blocked and fits(finest):
+            self.lm_head = Blocked.of(self.lm_head_weight, wide=True)
         else:
             same = self._scores_in is self.dtype
             weight = self.lm_head_weight if same else finest.to(self._scores_in)
             self.lm_head = Linear(weight, pack=pack, invariant=invariant)
+
+    def _takes_blocks(self, config: Any, weights: str) -> bool:
+        """Whether our kernel multiplies the dense weights as they are."""
+        if weights != "dense" or self.device.type != "cpu":
+            return False
+        return kernel_pays(Shape.of(config.to_dict()), self.dtype)
 
     def _sample(self) -> list[Tensor]:
         """What the straight way through a layer takes, for one token."""

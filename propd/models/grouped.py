@@ -3,7 +3,7 @@
 A processor multiplies whole numbers of 8 bits four times as fast as numbers of 32, and a pass over
 few tokens is all reading of weights, so both sides in few bits make both small trees and large ones
 cheap. The scheme is llama.cpp's for Q4_1 and Q8_0 with Q8_1 inputs: in every group of 32 along the
-inputs, w = low + scale * code and x = s * q. `propd/kernels/product.h` says what is summed in
+inputs, w = low + scale * code and x = s * q. `propd/kernels/grouped.h` says what is summed in
 which order; a row's result has the same bits in any company.
 
 Codes lie as the instruction takes them (VPDPBUSD: 16 lanes, four products a lane). A block is what
@@ -14,26 +14,19 @@ inputs. Behind them 16 scales and 16 lows in half precision.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from copy import copy
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 from propd import kernels
-from propd.models.four_bit import GROUP, FourBit, Groups, four_bit_pays, groups_of
+from propd.models.blocked import GROUP, LANES, Blocked, fits
+from propd.models.four_bit import FourBit, Groups, four_bit_pays, groups_of
 from propd.models.four_bit import fits as fits_four_bit
 from propd.models.linear import Linear
 
-LANES = 16
-"""Outputs of a block."""
 MOST = 127
 """The largest code of a signed number of 8 bits here, as in Q8_0."""
-
-
-def fits(weight: Tensor) -> bool:
-    """Whether the kernel takes a weight of this shape (out, in)."""
-    return len(weight) % LANES == 0 and weight.shape[1] % GROUP == 0
 
 
 def bytes_of(weight: Tensor) -> Groups:
@@ -59,44 +52,14 @@ def blocks_of(groups: Groups, bits: int) -> Tensor:
     return torch.cat([codes, *numbers], dim=-1).contiguous()
 
 
-class Grouped:
-    """y = x W^T + b, x in bfloat16 or float32. Read-only, like `Linear`."""
+class Grouped(Blocked):
+    """y = x W^T + b with a weight in groups."""
 
     def __init__(
         self, groups: Groups, bias: Tensor | None = None, *, bits: int = 4, wide: bool = False
     ) -> None:
-        """wide: the result is float32; else it is in the dtype of x."""
-        self.out_features, self.in_features = groups.codes.shape
-        self.wide = wide
-        self.bias = None if bias is None else bias.float().contiguous()
-        self.blocks = blocks_of(groups, bits)
-
-    @property
-    def nbytes(self) -> int:
-        """What a product reads of the weight."""
-        return self.blocks.nbytes
-
-    def __call__(self, x: Tensor) -> Tensor:
-        """(..., in) -> (..., out)."""
-        product = torch.ops.propd.grouped_product.default
-        if x.dim() == 2:
-            y: Tensor = product(x, self.blocks, self.bias, self.wide)
-            return y
-        return self(x.reshape(-1, self.in_features)).view(*x.shape[:-1], self.out_features)
-
-    @property
-    def operands(self) -> tuple[Tensor, ...]:
-        """What a product takes beside x."""
-        return (self.blocks,) if self.bias is None else (self.blocks, self.bias)
-
-    traceable = operands
-    """The same, where TorchScript's tracer looks."""
-
-    def over(self, operands: Sequence[Tensor]) -> Grouped:
-        """The same product over other operands."""
-        other = copy(self)
-        other.blocks, other.bias = operands[0], None if self.bias is None else operands[1]
-        return other
+        """wide: as in `Blocked`."""
+        super().__init__(blocks_of(groups, bits), groups.codes.shape[1], bias, wide=wide)
 
 
 Product = Callable[[Tensor], Tensor]

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from propd.models.four_bit import FourBit
-from propd.models.grouped import Grouped
+from propd.models.blocked import Blocked
 from propd.models.layer_math import Alone, LayerMath, plain
 from propd.models.layers import Layer
 from propd.models.linear import Linear, use_packed
@@ -47,10 +47,10 @@ def recorded(math: LayerMath, layers: Sequence[Layer], samples: Sequence[Tensor]
 def _recordable(product: Any) -> bool:
     if isinstance(product, Linear):
         return product.least_rows == 1
-    return isinstance(product, FourBit | Grouped)
+    return isinstance(product, FourBit | Blocked)
 
 
-def _products(layer: Layer) -> list[Linear | FourBit | Grouped]:
+def _products(layer: Layer) -> list[Linear | FourBit | Blocked]:
     return [getattr(layer, name) for name in PRODUCTS]
 
 

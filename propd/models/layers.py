@@ -13,11 +13,12 @@ import torch
 from torch import Tensor
 
 from propd.models.four_bit import FourBit, groups_of
+from propd.models.blocked import Blocked
 from propd.models.grouped import Grouped
 from propd.models.linear import Linear
 from propd.models.narrow import Narrow
 
-Product = Linear | FourBit | Grouped | Narrow
+Product = Linear | FourBit | Blocked | Narrow
 """y = x W^T + b: (T, in) -> (T, out)."""
 Packer = Callable[[Tensor, "Tensor | None"], Product]
 """Weight (out, in) and bias -> product."""
@@ -85,6 +86,11 @@ def four_bit_product(weight: Tensor, bias: Tensor | None) -> Product:
 def grouped_product(weight: Tensor, bias: Tensor | None) -> Product:
     """The same with inputs of 8 bits."""
     return Grouped(groups_of(weight), bias)
+
+
+def blocked_product(weight: Tensor, bias: Tensor | None) -> Product:
+    """A product with the weight as it is, by our kernel."""
+    return Blocked.of(weight, bias)
 
 
 def _paired(matrix: Matrix, head_size: int) -> Matrix:

@@ -21,7 +21,7 @@ from propd.errors import InvalidRequest, ModelUnavailable
 from propd.models.backbone import FAMILIES
 from propd.models.device_map import DeviceMap
 from propd.models.four_bit import check_fits, four_bit_available, four_bit_pays, lies_on_grid
-from propd.models.grouped_math import HEAD_SIZES
+from propd.models.kernel_math import HEAD_SIZES, kernel_pays
 from propd.models.linear import packing_available
 from propd.models.narrow import NARROW, check_installed
 from propd.models.need import Need, heads_bytes
@@ -97,7 +97,9 @@ def load_pretrained(
     wanted = weights in GROUPS or looks
     # the grid of the groups can be seen in the weights as they were saved only
     arrives = torch.float32 if wanted else number
-    need = _need(shape, weights, arrives, heads, resolve_numerics(numerics, number, place))
+    by_kernel = place.type == "cpu" and device_map is None and kernel_pays(shape, number)
+    numbers_invariant = resolve_numerics(numerics, number, place, by_kernel)
+    need = _need(shape, weights, arrives, heads, numbers_invariant, by_kernel)
     layers = find_room(need, place, device_map, report)
     report(f"loading {model} on {place if device_map is None else layers}")
     try:
@@ -127,18 +129,24 @@ def load_pretrained(
         number = _DTYPES[_NUMBERS[kind]]
     elif wanted:
         loaded = loaded.to(number)
-    invariant = kind in GROUPS or resolve_numerics(numerics, number, place)
+    invariant = kind in GROUPS or numbers_invariant
     return LoadedModel(loaded, tokenizer, folder, number, invariant, kind, layers)
 
 
 def _need(
-    shape: Shape, weights: str, arrives: torch.dtype, heads: Path | None, invariant: bool
+    shape: Shape,
+    weights: str,
+    arrives: torch.dtype,
+    heads: Path | None,
+    invariant: bool,
+    by_kernel: bool,
 ) -> Need:
     # that of int4 is bfloat16, once the weights have arrived
     size = 2 if weights == "int4" else arrives.itemsize
     kind = "dense" if weights == "auto" else weights
     told = 0 if heads is None else heads_bytes(heads, size)
-    in_cache = 2 if weights == "w4a8" else 8 if invariant else None
+    wide = 4 if by_kernel else 8
+    in_cache = 2 if weights == "w4a8" else wide if invariant else None
     return Need.of(shape, kind, size, heads=told, cache_itemsize=in_cache)
 
 
@@ -257,11 +265,14 @@ def resolve_dtype(
     return torch.bfloat16 if cuda_bf16 else torch.float16
 
 
-def resolve_numerics(numerics: str, dtype: torch.dtype, device: torch.device) -> bool:
+def resolve_numerics(
+    numerics: str, dtype: torch.dtype, device: torch.device, by_kernel: bool = False
+) -> bool:
     """Whether to compute with invariant numerics.
 
-    ``auto`` does so in bfloat16 on a CPU with packed weights, where it costs little. In float32 a
-    near-tie that rounding could turn is rare enough.
+    ``auto`` does so where our kernel multiplies, because its sums are invariant and it is the
+    fastest; and in bfloat16 on a CPU with packed weights, where it costs little. In float32
+    without the kernel a near-tie that rounding could turn is rare enough.
     """
     if numerics not in NUMERICS:
         raise InvalidRequest(f"Unknown numerics {numerics!r}: give {', '.join(NUMERICS)}.")
@@ -271,7 +282,7 @@ def resolve_numerics(numerics: str, dtype: torch.dtype, device: torch.device) ->
             "give numerics fast or device cpu."
         )
     if numerics == "auto":
-        return dtype is torch.bfloat16 and packing_available(dtype, device)
+        return by_kernel or (dtype is torch.bfloat16 and packing_available(dtype, device))
     return numerics == "invariant"
 
 
