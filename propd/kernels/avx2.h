@@ -18,7 +18,7 @@ using Which = Numbers;  // all bits of a number, or none
 // How much is summed side by side, so that the sums fit the registers: rows of a product by the bits
 // of its weights, queries that are scored (against 32 slots) and mixed, parts of 16 numbers mixed.
 template <int BITS>
-constexpr int ROWS_AT_ONCE = BITS == 8 ? 2 : BITS == 4 ? 4 : 6;
+constexpr int ROWS_AT_ONCE = BITS == 8 ? 3 : 6;
 constexpr int SCORED_AT_ONCE = 3;
 template <int PARTS>
 constexpr int MIXED_AT_ONCE = 4;
