@@ -141,7 +141,7 @@ def _kernels() -> Finding:
     from propd import kernels
 
     if (reason := kernels.why_not()) is None:
-        return Finding("ok", "kernels", "compiled here; weights of 4 bits run with inputs of 8")
+        return Finding("ok", "kernels", f"compiled here, for {kernels.instructions()}")
     return Finding("note", "kernels", f"none, so the CPU is two to five times slower: {reason}")
 
 

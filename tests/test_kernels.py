@@ -23,8 +23,8 @@ def asked_anew() -> Iterator[None]:
 
 
 able = pytest.mark.skipif(
-    sys.platform != "linux" or not getattr(torch.cpu, "_is_vnni_supported", bool)(),
-    reason="the processor has no AVX-512 VNNI",
+    sys.platform != "linux" or kernels.instructions() is None,
+    reason="the processor has neither AVX2 nor AVX-512 VNNI",
 )
 
 
@@ -33,6 +33,21 @@ def test_a_switch_does_without(asked_anew: None, monkeypatch: pytest.MonkeyPatch
     assert not kernels.to_compile()
     assert not kernels.ready()
     assert kernels.why_not() == "PROPD_KERNELS is off"
+
+
+def test_the_instructions(monkeypatch: pytest.MonkeyPatch) -> None:
+    has = {"vnni": True, "avx2": True}
+    for name in has:
+        monkeypatch.setattr(torch.cpu, f"_is_{name}_supported", lambda name=name: has[name])
+    monkeypatch.delenv(kernels.SWITCH, raising=False)
+    assert kernels.instructions() == "AVX-512 VNNI"
+    with monkeypatch.context() as asked:
+        asked.setenv(kernels.SWITCH, "avx2")
+        assert kernels.instructions() == "AVX2"
+    has["vnni"] = False
+    assert kernels.instructions() == "AVX2"
+    has["avx2"] = False
+    assert kernels.instructions() is None
 
 
 @able

@@ -114,7 +114,9 @@ def _compile(compiler: str, library: Path) -> Path:
     headers = (root / "include", root / "include" / "torch" / "csrc" / "api" / "include")
     made, abi = library.with_suffix(".o"), int(torch.compiled_with_cxx11_abi())
     includes = [f"-I{folder}" for folder in headers]
-    _run(compiler, *_flags(), f"-D_GLIBCXX_USE_CXX11_ABI={abi}", *includes, "-c", SOURCE, "-o", made)
+    _run(
+        compiler, *_flags(), f"-D_GLIBCXX_USE_CXX11_ABI={abi}", *includes, "-c", SOURCE, "-o", made
+    )
     _run(compiler, "-shared", made, f"-L{root / 'lib'}", "-ltorch_cpu", "-lc10", "-o", library)
     return library
 

@@ -19,9 +19,9 @@ from torch import Tensor
 
 from propd.errors import ModelUnavailable
 from propd.host import Ids, send
+from propd.models.blocked import Blocked, fits
 from propd.models.device_map import DeviceMap, one_device
 from propd.models.four_bit import reading_dtype, scoring_dtype
-from propd.models.blocked import Blocked, fits
 from propd.models.grouped import Grouped, bytes_of
 from propd.models.kernel_math import KernelMath, kernel_pays
 from propd.models.kv_cache import KVCache, Window

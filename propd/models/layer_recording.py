@@ -16,8 +16,8 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from propd.models.four_bit import FourBit
 from propd.models.blocked import Blocked
+from propd.models.four_bit import FourBit
 from propd.models.layer_math import Alone, LayerMath, plain
 from propd.models.layers import Layer
 from propd.models.linear import Linear, use_packed

@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from propd.models.four_bit import FourBit, groups_of
 from propd.models.blocked import Blocked
+from propd.models.four_bit import FourBit, groups_of
 from propd.models.grouped import Grouped
 from propd.models.linear import Linear
 from propd.models.narrow import Narrow

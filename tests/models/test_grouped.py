@@ -145,7 +145,7 @@ def test_what_does_not_fit_is_refused_and_not_read() -> None:
         with pytest.raises(RuntimeError):
             product(x)
     with pytest.raises(RuntimeError, match="another order"):
-        torch.ops.propd.grouped_product(torch.zeros(1, 64), product.blocks[..., :300], None, True)
+        torch.ops.propd.blocked_product(torch.zeros(1, 64), product.blocks[..., :300], None, True)
 
 
 @needs_kernel
