@@ -85,7 +85,8 @@ class HeadTrainer:
         with torch.no_grad():
             for name, weight in self.weights.named_parameters():
                 if name.endswith(".norm"):
-                    weight.copy_(backbone.norm.cpu())  # a good place to begin
+                    # a good place to begin; the backbone's own holds the root of its length as well
+                    weight.copy_(backbone.norm.cpu() / len(backbone.norm) ** 0.5)
         if start is not None:  # early heads of further layers begin anew
             self.weights.load_state_dict(_known(start.weights, self.weights), strict=False)
         kept, held_out = corpus.split()

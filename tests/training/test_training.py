@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from accelerate import Accelerator
 from safetensors.torch import load_file
 
 from propd.cli import main
@@ -22,6 +23,7 @@ from propd.training.command import train_heads
 from propd.training.corpus import Corpus
 from propd.training.hidden import cache_hidden_states
 from propd.training.plan import TrainingPlan
+from propd.training.train import HeadTrainer
 from tests.conftest import tiny_transformer
 
 PLAN = TrainingPlan(
@@ -89,6 +91,20 @@ def test_states_are_those_of_transformers_and_resume(corpus_file: Path, tmp_path
     for layer in (2, 3):
         early = output.hidden_states[layer][0, first:].numpy()
         assert np.abs(states.early[layer][span] - early).max() < 1e-2
+
+
+def test_an_early_head_begins_as_the_models_own_norm(corpus_file: Path, tmp_path: Path) -> None:
+    """On the last layer's states it would be the LM head's own input. It once began with numbers
+    larger by the root of their count, and never learned what others knew before (lab notebook)."""
+    with torch.inference_mode():
+        backbone = Backbone(tiny_transformer("llama"))
+        corpus = Corpus.load(corpus_file)
+        states = cache_hidden_states(backbone, corpus, tmp_path, PLAN.prune_layers)
+    trainer = HeadTrainer(backbone, corpus, states, PLAN, "tiny", (60,), Accelerator(cpu=True))
+    hidden = torch.randn(5, backbone.hidden_size)
+    with torch.inference_mode():
+        begun = trainer.weights.early_of(2)(hidden)
+        assert torch.allclose(begun, backbone.final_norm(hidden), atol=1e-4)
 
 
 def test_heads_learn_and_what_is_saved_loads(corpus_file: Path, tmp_path: Path) -> None:
