@@ -53,6 +53,12 @@ inline void narrow(Numbers value, float* to) {
   _mm256_storeu_ps(to, value.low), _mm256_storeu_ps(to + 8, value.high);
 }
 
+inline void narrow(Numbers value, at::Half* to) {
+  auto* halves = reinterpret_cast<__m128i*>(to);
+  _mm_storeu_si128(halves, _mm256_cvtps_ph(value.low, _MM_FROUND_TO_NEAREST_INT));
+  _mm_storeu_si128(halves + 1, _mm256_cvtps_ph(value.high, _MM_FROUND_TO_NEAREST_INT));
+}
+
 // To the nearest, of two as near to the even one, as PyTorch rounds.
 inline void narrow(Numbers value, at::BFloat16* to) {
   const auto rounded = [](__m256 numbers) {

@@ -38,6 +38,11 @@ inline Numbers widen(const at::Half* from) {
 
 inline void narrow(Numbers value, float* to) { _mm512_storeu_ps(to, value); }
 
+inline void narrow(Numbers value, at::Half* to) {
+  const __m256i half = _mm512_cvtps_ph(value, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), half);
+}
+
 // To the nearest, of two as near to the even one, as PyTorch rounds.
 inline void narrow(Numbers value, at::BFloat16* to) {
   const __m512i bits = _mm512_castps_si512(value);

@@ -2,6 +2,7 @@
 // Weights are in groups, float32 or bfloat16, hidden states float32, K and V float16 or float32. See
 // propd/models/kernel_math.py.
 
+#include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
 #include <torch/library.h>
 
@@ -213,23 +214,98 @@ Tensor after_attention(const Tensor& hidden, const Tensor& mixed, const Tensor& 
   return result;
 }
 
+// What a layer holds, in the order in which propd/models/kernel_layers.py tells it.
+struct Layer {
+  enum Part {
+    ATTENTION_NORM, QKV, QKV_BIAS, QUERY_NORM, KEY_NORM, OUTPUT, OUTPUT_BIAS,
+    MLP_NORM, GATE_UP, GATE_UP_BIAS, DOWN, DOWN_BIAS, PARTS
+  };
+  const c10::List<Maybe>& parts;
+  int64_t first;
+
+  Maybe maybe(Part part) const { return parts.get(first + part); }
+  Tensor operator[](Part part) const { return *maybe(part); }
+};
+
+// K or V (T, kv heads, size) to the rows and slots of its nodes: (B, kv heads, capacity, size).
+template <typename Number>
+void write_to(Tensor& store, const Tensor& news, const int64_t* rows, const int64_t* slots) {
+  auto* to = store.mutable_data_ptr<Number>();
+  const auto* from = news.const_data_ptr<float>();
+  const int64_t heads = news.size(1), size = news.size(2);
+  for (int64_t node = 0; node < news.size(0); ++node) {
+    for (int64_t head = 0; head < heads; ++head) {
+      Number* place = to + rows[node] * store.stride(0) + head * store.stride(1) +
+                      slots[node] * store.stride(2);
+      const float* own = from + node * news.stride(0) + head * size;
+      for (int64_t at = 0; at < size; at += LANES) narrow(widen(own + at), place + at);
+    }
+  }
+}
+
+void remember(Tensor store, const Tensor& news, const Tensor& rows, const Tensor& slots) {
+  const auto* at = rows.const_data_ptr<int64_t>();
+  const auto* slot = slots.const_data_ptr<int64_t>();
+  if (store.scalar_type() == at::kFloat) return write_to<float>(store, news, at, slot);
+  write_to<at::Half>(store, news, at, slot);
+}
+
+// Some layers over T nodes: (T, H) -> (T, H). rows, slots: (T,) where K and V of the nodes go.
+// keys, values: (layers, B, kv heads, capacity, size). Blocks of rows attend for themselves, from
+// row first_rows[b] of the cache on, and end before node last_nodes[b]; masks[b] (R, 1, N, E), counts
+// and ends (R,) each.
+Tensor run_layers(const Tensor& given, const Tensor& turns, const Tensor& rows, const Tensor& slots,
+                  const Tensor& keys, const Tensor& values, const std::vector<Tensor>& masks,
+                  const std::vector<Tensor>& counts, const std::vector<Tensor>& ends,
+                  at::IntArrayRef first_rows, at::IntArrayRef last_nodes,
+                  const c10::List<Maybe>& weights, double epsilon, int64_t query_heads) {
+  const int64_t layers = keys.size(0), kv_heads = keys.size(2);
+  TORCH_CHECK(static_cast<int64_t>(weights.size()) == layers * Layer::PARTS &&
+                  values.sizes() == keys.sizes() && rows.numel() == given.size(0) &&
+                  slots.numel() == given.size(0) && last_nodes.back() == given.size(0),
+              "propd: weights, cache and nodes do not fit");
+  Tensor hidden = given;
+  for (int64_t number = 0; number < layers; ++number) {
+    const Layer layer{weights, number * Layer::PARTS};
+    const auto [queries, new_keys, new_values] = before_attention(
+        hidden, layer[Layer::ATTENTION_NORM], epsilon, layer[Layer::QKV],
+        layer.maybe(Layer::QKV_BIAS), layer.maybe(Layer::QUERY_NORM), layer.maybe(Layer::KEY_NORM),
+        turns, query_heads, kv_heads);
+    const Tensor own_keys = keys[number], own_values = values[number];
+    remember(own_keys, new_keys, rows, slots);
+    remember(own_values, new_values, rows, slots);
+    std::vector<Tensor> mixed;
+    int64_t node = 0;
+    for (size_t block = 0; block < masks.size(); ++block) {
+      const Tensor& mask = masks[block];
+      const auto seen = [&](const Tensor& store) {
+        return store.narrow(0, first_rows[block], mask.size(0)).narrow(2, 0, mask.size(3));
+      };
+      mixed.push_back(attention(queries.narrow(0, node, last_nodes[block] - node), mask,
+                                seen(own_keys), seen(own_values), counts[block], ends[block]));
+      node = last_nodes[block];
+    }
+    hidden = after_attention(hidden, mixed.size() == 1 ? mixed[0] : at::cat(mixed),
+                             layer[Layer::OUTPUT], layer.maybe(Layer::OUTPUT_BIAS),
+                             layer[Layer::MLP_NORM], epsilon, layer[Layer::GATE_UP],
+                             layer.maybe(Layer::GATE_UP_BIAS), layer[Layer::DOWN],
+                             layer.maybe(Layer::DOWN_BIAS));
+  }
+  return hidden;
+}
+
 }  // namespace
 
 TORCH_LIBRARY(propd, library) {
   library.def("blocked_product(Tensor x, Tensor blocks, Tensor? bias, bool wide) -> Tensor",
               &blocked_product);
   library.def(
-      "before_attention(Tensor hidden, Tensor norm, float epsilon, Tensor qkv, Tensor? bias, "
-      "Tensor? query_norm, Tensor? key_norm, Tensor turns, int query_heads, int kv_heads) "
-      "-> (Tensor, Tensor, Tensor)",
-      &before_attention);
-  library.def(
       "attention(Tensor queries, Tensor mask, Tensor keys, Tensor values, Tensor? counts, "
       "Tensor? ends) -> Tensor",
       &attention);
   library.def(
-      "after_attention(Tensor hidden, Tensor mixed, Tensor output, Tensor? output_bias, "
-      "Tensor norm, float epsilon, Tensor gate_up, Tensor? gate_up_bias, Tensor down, "
-      "Tensor? down_bias) -> Tensor",
-      &after_attention);
+      "run_layers(Tensor hidden, Tensor turns, Tensor rows, Tensor slots, Tensor keys, "
+      "Tensor values, Tensor[] masks, Tensor[] counts, Tensor[] ends, int[] first_rows, "
+      "int[] last_nodes, Tensor?[] weights, float epsilon, int query_heads) -> Tensor",
+      &run_layers);
 }

@@ -23,7 +23,7 @@ from propd.models.blocked import Blocked, fits
 from propd.models.device_map import DeviceMap, one_device
 from propd.models.four_bit import reading_dtype, scoring_dtype
 from propd.models.grouped import Grouped, bytes_of
-from propd.models.kernel_math import KernelMath, kernel_pays
+from propd.models.kernel_layers import KernelLayers, kernel_pays
 from propd.models.kv_cache import KVCache, Window
 from propd.models.layer_math import LayerMath, plain
 from propd.models.layer_recording import recorded
@@ -87,6 +87,7 @@ class Backbone:
         self.dtype: torch.dtype = dtype or core.embed_tokens.weight.dtype
         self.device: torch.device = core.embed_tokens.weight.device
         self.embedding: Tensor = core.embed_tokens.weight.detach().to(self.dtype)
+        self.device_map = device_map or one_device(self.device, self.layer_count)
         int4, w4a8 = weights == "int4", weights == "w4a8"
         blocked = self._takes_blocks(config, weights) and invariant and pack
         by_kernel = w4a8 or blocked
@@ -110,7 +111,6 @@ class Backbone:
         def narrowed(weight: Tensor, bias: Tensor | None) -> Product:
             return Narrow(weight, bias, weights, self.dtype)
 
-        self.device_map = device_map or one_device(self.device, self.layer_count)
         packer = grouped_product if w4a8 else blocked_product if blocked else dense
         if weights in NARROW:
             packer = narrowed
@@ -123,17 +123,19 @@ class Backbone:
                 take_layer(layer, self.head_size, four_bit_product) for layer in core.layers
             ]
         self._turns = _turns(core.rotary_emb, self.max_positions, self.sum_dtype)
-        make = KernelMath if by_kernel else LayerMath
-        self._math = make(
+        self._math = LayerMath(
             self.query_heads, self.kv_heads, self.head_size, self.epsilon, self.dtype,
             self.sum_dtype,
         )  # fmt: skip
         # every method reads a prompt alike, so its sums need not be those of a step
         sums_in = torch.float32 if int4 else self.sum_dtype
         self._reading_math = replace(self._math, dtype=reads_in, sum_dtype=sums_in)
+        self._by_kernel: KernelLayers | None = None
+        if by_kernel:
+            self._by_kernel = KernelLayers(self.layers, self.query_heads, self.epsilon)
         self._reading_alone = self._stepping_alone = plain(self._reading_math, self.reading)
         """The straight ways through them, for one row."""
-        if {device.type for device in self.device_map.layers} == {"cpu"}:
+        if not by_kernel and {device.type for device in self.device_map.layers} == {"cpu"}:
             self._stepping_alone = recorded(self._math, self.layers, self._sample())
         self.norm = norm_weight(core.norm)
         head = model.lm_head.weight.detach().to(self.dtype)
@@ -154,7 +156,7 @@ class Backbone:
 
     def _takes_blocks(self, config: Any, weights: str) -> bool:
         """Whether our kernel multiplies the dense weights as they are."""
-        if weights != "dense" or self.device.type != "cpu":
+        if weights != "dense" or self.device.type != "cpu" or len(self.device_map.spans) > 1:
             return False
         return kernel_pays(Shape.of(config.to_dict()), self.dtype)
 
@@ -216,6 +218,8 @@ class Backbone:
 
         reading: the nodes are those of a prompt.
         """
+        if self._by_kernel is not None:
+            return self._by_kernel(hidden, first, last, place, cache)
         layers = self.reading if reading else self.layers
         alone = self._reading_alone if reading else self._stepping_alone
         math = self._reading_math if reading else self._math

@@ -8,9 +8,6 @@ lie in the order in which they are read, and a row's result has the same bits in
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from copy import copy
-
 import torch
 from torch import Tensor
 
@@ -67,17 +64,3 @@ class Blocked:
             y: Tensor = product(x, self.blocks, self.bias, self.wide)
             return y
         return self(x.reshape(-1, self.in_features)).view(*x.shape[:-1], self.out_features)
-
-    @property
-    def operands(self) -> tuple[Tensor, ...]:
-        """What a product takes beside x."""
-        return (self.blocks,) if self.bias is None else (self.blocks, self.bias)
-
-    traceable = operands
-    """The same, where TorchScript's tracer looks."""
-
-    def over(self, operands: Sequence[Tensor]) -> Blocked:
-        """The same product over other operands."""
-        other = copy(self)
-        other.blocks, other.bias = operands[0], None if self.bias is None else operands[1]
-        return other

@@ -62,24 +62,28 @@ class KVCache:
 
     def windows(self, layers: range, place: Placement) -> list[Window]:
         """What a pass needs of the cache in each of these layers, cut out once for all of them."""
+        here = slice(layers.start, layers.stop)
+        self.enter(here, place)
+        seen = [self._cut(here, block.rows, slice(block.mask.shape[-1])) for block in place.blocks]
+        side_by_side, end = _side_by_side(place), place.end
+        slots = slice(end - place.starts[-1], end)
+        own = self._cut(here, place.first_row, slots) if side_by_side else self._cut(here)
+        return [
+            Window(mine, blocks, side_by_side) for mine, *blocks in zip(own, *seen, strict=True)
+        ]
+
+    def enter(self, layers: slice, place: Placement) -> None:
+        """Make sure that a pass has room here, and that nothing of another text is in its way."""
         end, row = place.end, place.first_row
         if end > self.capacity:
             raise InvalidRequest(
                 f"The cache holds {self.capacity} tokens and the step needs {end}; "
                 "ask for fewer new tokens or a shorter prompt."
             )
-        here = slice(layers.start, layers.stop)
-        side_by_side = place.rows == 1 and place.ends_there
-        if side_by_side and self.lengths[row] == 0:  # a new text
+        if _side_by_side(place) and self.lengths[row] == 0:  # a new text
             for store in (self.keys, self.values):
-                store[here, row, :, end : self._touched] = 0
+                store[layers, row, :, end : self._touched] = 0
         self.touch(end)
-        seen = [self._cut(here, block.rows, slice(block.mask.shape[-1])) for block in place.blocks]
-        slots = slice(end - place.starts[-1], end)
-        own = self._cut(here, row, slots) if side_by_side else self._cut(here)
-        return [
-            Window(mine, blocks, side_by_side) for mine, *blocks in zip(own, *seen, strict=True)
-        ]
 
     def _cut(
         self, layers: slice, rows: slice | int = ALL, slots: slice = ALL
@@ -149,3 +153,8 @@ class KVCache:
             for store in (self.keys, self.values):
                 if not torch.isfinite(store[:, row, :, :length]).all():
                     raise RuntimeError(f"row {row} of the cache holds a number that is not finite")
+
+
+def _side_by_side(place: Placement) -> bool:
+    """Whether the nodes are of one row, the last of them at the end of what is looked at."""
+    return place.rows == 1 and place.ends_there

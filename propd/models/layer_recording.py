@@ -16,7 +16,6 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from propd.models.blocked import Blocked
 from propd.models.four_bit import FourBit
 from propd.models.layer_math import Alone, LayerMath, plain
 from propd.models.layers import Layer
@@ -47,10 +46,10 @@ def recorded(math: LayerMath, layers: Sequence[Layer], samples: Sequence[Tensor]
 def _recordable(product: Any) -> bool:
     if isinstance(product, Linear):
         return product.least_rows == 1
-    return isinstance(product, FourBit | Blocked)
+    return isinstance(product, FourBit)
 
 
-def _products(layer: Layer) -> list[Linear | FourBit | Blocked]:
+def _products(layer: Layer) -> list[Linear | FourBit]:
     return [getattr(layer, name) for name in PRODUCTS]
 
 

@@ -21,7 +21,7 @@ from propd.errors import InvalidRequest, ModelUnavailable
 from propd.models.backbone import FAMILIES
 from propd.models.device_map import DeviceMap
 from propd.models.four_bit import check_fits, four_bit_available, four_bit_pays, lies_on_grid
-from propd.models.kernel_math import HEAD_SIZES, kernel_pays
+from propd.models.kernel_layers import HEAD_SIZES, kernel_pays
 from propd.models.linear import packing_available
 from propd.models.narrow import NARROW, check_installed
 from propd.models.need import Need, heads_bytes

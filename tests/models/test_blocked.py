@@ -15,7 +15,7 @@ import propd
 from propd import kernels
 from propd.models.backbone import Backbone
 from propd.models.blocked import DTYPES, Blocked, blocks_pay
-from propd.models.kernel_math import KernelMath, fits_kernel, kernel_pays
+from propd.models.kernel_layers import fits_kernel, kernel_pays
 from propd.models.loading import load_pretrained, resolve_numerics
 from propd.models.shape import Shape
 from tests.models.test_four_bit import save_model
@@ -25,7 +25,7 @@ from tests.models.test_invariance import CPU, TEXT, check_a_tree_in_a_batch, rea
 
 def blocked_backbone(family: str = "llama", dtype: torch.dtype = torch.float32) -> Backbone:
     backbone = Backbone(random_model(family), dtype=dtype, invariant=True)
-    assert isinstance(backbone._math, KernelMath)
+    assert backbone._by_kernel is not None
     return backbone
 
 
@@ -132,7 +132,7 @@ def test_every_method_writes_what_plain_decoding_writes(tiny_folder: Path, tmp_p
     folder = save_model(tiny_folder, tmp_path, on_grid=True, head_dim=16)
     engine = propd.load(folder, heads=str(tmp_path / "heads"), weights="dense")
     assert (engine.describe()["weights"], engine.dtype) == ("dense", "float32")
-    assert isinstance(engine.backbone._math, KernelMath)
+    assert engine.backbone._by_kernel is not None
     expected = engine.generate("a fox", method="autoregressive", max_new_tokens=40)
     for method in propd.METHODS:
         found = engine.generate("a fox", method=method, max_new_tokens=40)
@@ -153,7 +153,7 @@ def test_who_gets_them(tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.Mo
     assert not load_pretrained(folder, device="cpu").invariant
     model = random_model()
     without = Backbone(model, invariant=True)
-    assert not isinstance(without._math, KernelMath) and without.sum_dtype is torch.float64
+    assert without._by_kernel is None and without.sum_dtype is torch.float64
 
 
 def test_shapes() -> None:

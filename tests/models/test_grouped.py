@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,6 @@ from propd.models import loading
 from propd.models.backbone import Backbone
 from propd.models.four_bit import Groups, groups_of
 from propd.models.grouped import Grouped, blocks_of, bytes_of, pack_finely, pack_roughly
-from propd.models.layer_math import plain
 from propd.models.loading import check_weights, load_pretrained
 from tests.models.test_four_bit import random_groups, save_model
 from tests.models.test_invariance import TEXT, check_a_tree_in_a_batch, read
@@ -288,7 +286,6 @@ def test_every_method_writes_what_plain_decoding_writes(
     engine = propd.load(folder, heads=str(tmp_path / "heads"), weights="w4a8")
     assert (engine.describe()["weights"], engine.dtype) == ("w4a8", "float32")
     assert engine.describe()["numerics"] == "invariant"
-    assert not isinstance(engine.backbone._stepping_alone[0], partial)  # but a recording
     expected = engine.generate("a fox", method="autoregressive", max_new_tokens=40)
     for method in propd.METHODS:
         found = engine.generate("a fox", method=method, max_new_tokens=40)
@@ -297,16 +294,6 @@ def test_every_method_writes_what_plain_decoding_writes(
     assert batch[1].token_ids == expected.token_ids
     rest = engine.generate("a fox", max_new_tokens=31, continuing=expected.token_ids[:9])
     assert rest.token_ids == expected.token_ids[9:]
-
-
-@needs_kernel
-@torch.inference_mode()
-def test_a_recorded_layer_has_the_bits_of_the_layer() -> None:
-    backbone = grouped_backbone()
-    recorded = read(backbone, TEXT, 5)
-    assert not isinstance(backbone._stepping_alone[0], partial)
-    backbone._stepping_alone = plain(backbone._math, backbone.layers)
-    assert torch.equal(read(backbone, TEXT, 5), recorded)
 
 
 @needs_kernel
