@@ -23,8 +23,9 @@ many are multiples of 4, because products take 4 rows or 16 at a time."""
 FILLED, FILLED_TO = 4, 32
 """Candidate nodes of all rows: those that make the tokens of the pass a multiple of it, up to so
 many. The last rows of a product that takes 4 at a time are cheap."""
-GATE_STEPS = {True: 3, False: 7}
-"""Steps for which it holds that the heads shall run, or not; contextual values only."""
+OPEN_STEPS, SHUT_STEPS, LONGEST_SHUT = 3, 7, 31
+"""Steps for which it holds that the heads shall run, or that they shall not; contextual values only.
+Each time that they shall not once more it holds for twice as long: nothing was learned meanwhile."""
 MARGIN = 0.03
 """What a tree must promise over plain decoding: the best of many estimates is mostly one that errs
 upwards, and by about so much."""
@@ -95,7 +96,8 @@ class DynamicPlanner:
         self.max_nodes = max_nodes
         self.size = size
         self._least = 0.0 if size else LEAST
-        self._gate_asked, self._gate_open_for = (0, False), 0
+        self._gate_asked, self._gate_holds_for = (0, False), 0
+        self._shut_for = SHUT_STEPS
         self._decided: tuple[list[TokenTree], SizeDecision]
         self._options: Options
 
@@ -106,15 +108,17 @@ class DynamicPlanner:
         a node, the heads' own word is not asked either, so that useless heads cost nothing.
         """
         asked = (outlook.rows, min(outlook.deepest) < self.deepest)
-        if self._gate_open_for and asked == self._gate_asked:
-            self._gate_open_for -= 1  # accuracies move slowly, and to weigh them takes time too
+        if self._gate_holds_for and asked == self._gate_asked:
+            self._gate_holds_for -= 1  # accuracies move slowly, and to weigh them takes time too
             return self._decided[1].chosen > 0
         trees = self._largest_by_rank(outlook)
         self._decided = self._decide(outlook, trees, self.explorer)
         self._least = self._worth_adding()
         lasts = self.values == "contextual" and self._decided[1].reason == "best"
         runs = self._decided[1].chosen > 0
-        self._gate_asked, self._gate_open_for = asked, GATE_STEPS[runs] if lasts else 0
+        holds_for = OPEN_STEPS if runs else self._shut_for
+        self._gate_asked, self._gate_holds_for = asked, holds_for if lasts else 0
+        self._shut_for = SHUT_STEPS if runs else min(2 * self._shut_for + 1, LONGEST_SHUT)
         return runs
 
     def plan(
