@@ -209,10 +209,13 @@ class Heads:
         """As `AheadHeads`; not for dependent heads."""
         return guesses_of(self._output(self._draft(hidden, self._embed(roots))), self.token_map)
 
-    def _say(self, trunk: Tensor, path: Path) -> Guesses:
-        """What may follow a path, by the head of its depth."""
-        ready = self._draft.one(len(path), trunk[None], self._embed(path)[None])
-        return drafts_of(self._output(ready)[:, None], self.token_map)[0].by_depth[0]
+    def _say(self, trunk: Tensor, paths: Sequence[Path]) -> Sequence[Guesses]:
+        """What may follow paths of one length, by the head of their depth."""
+        between = self._embed([token for path in paths for token in path])
+        rows = trunk.expand(len(paths), -1)
+        ready = self._draft.one(len(paths[0]), rows, between.view(len(paths), -1, len(trunk)))
+        said = drafts_of(self._output(ready)[:, None], self.token_map)
+        return [drafts.by_depth[0] for drafts in said]
 
     def _embed(self, tokens: Ids) -> Tensor:
         return F.embedding(send(tokens, self._embedding.device), self._embedding)

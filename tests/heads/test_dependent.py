@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,9 +11,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from propd.heads.dependent import DependentDrafts
 from propd.heads.files import open_heads
 from propd.heads.rooted import Heads, HeadWeights
 from propd.models.backbone import Backbone
+from propd.planning.drafts import Guesses
 from propd.training.command import train_heads
 from propd.training.plan import TrainingPlan
 from tests.conftest import tiny_transformer
@@ -56,6 +59,25 @@ def test_a_list_is_what_the_head_of_its_depth_says_of_the_path(
     assert drafts[1].after((12, 3)) != said  # it depends on the path
     assert drafts[0].after(path) != said  # and on the row
     assert drafts[1].after((1, 2, 3, 4)) is None
+
+
+def test_likely_lists_of_a_depth_are_computed_together() -> None:
+    """Tokens 5 and 6 may follow anything. Asked for (6,), (5,) comes along; asked for (6, 6), the
+    three longer paths that are left, the likeliest first; what nobody guessed comes alone."""
+    asked: list[list[tuple[int, ...]]] = []
+
+    def say(trunk: torch.Tensor, paths: Sequence[tuple[int, ...]]) -> list[Guesses]:
+        asked.append(list(paths))
+        return [Guesses((5, 6), (0.6, 0.3))] * len(paths)
+
+    drafts = DependentDrafts(Guesses((5, 6), (0.6, 0.3)), torch.zeros(1), say, depth=3)
+    assert drafts.after(()) == drafts.after((6,)) == drafts.after((5,))
+    assert asked == [[(6,), (5,)]]
+    drafts.after((6, 6))
+    assert asked[1:] == [[(6, 6), (5, 5), (6, 5), (5, 6)]]
+    drafts.after((9, 9))
+    assert asked[2:] == [[(9, 9)]]
+    assert drafts.after((5, 5, 5)) is None
 
 
 @pytest.mark.parametrize("method", ["propd", "propd-paper", "propd-heads", "medusa", "bpd"])
