@@ -24,8 +24,8 @@ FILLED, FILLED_TO = 4, 32
 """Candidate nodes of all rows: those that make the tokens of the pass a multiple of it, up to so
 many. The last rows of a product that takes 4 at a time are cheap."""
 OPEN_STEPS, SHUT_STEPS, LONGEST_SHUT = 3, 7, 31
-"""Steps for which it holds that the heads shall run, or shall not; contextual values only. When they
-shall not once more, it holds for twice as long: nothing was learned meanwhile."""
+"""Steps for which it holds that the heads shall run, or shall not; contextual values only. If they
+shall not again, it holds for twice as long: nothing was learned meanwhile."""
 MARGIN = 0.03
 """What a tree must promise over plain decoding: the best of many estimates is mostly one that errs
 upwards, and by about so much."""
