@@ -60,4 +60,5 @@ class DependentDrafts:
         chance = self._chances[len(path)].get(path, 0.0)
         further = self._chances[len(path) + 1]
         for token, share in zip(said.token_ids, said.probabilities, strict=True):
-            further[(*path, token)] = chance * share
+            longer = (*path, token)
+            further[longer] = chance * share

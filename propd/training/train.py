@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -87,8 +87,12 @@ class HeadTrainer:
                 if name.endswith(".norm"):
                     # a good place to begin; the backbone's own holds the root of its length as well
                     weight.copy_(backbone.norm.cpu() / len(backbone.norm) ** 0.5)
-        if start is not None:  # early heads of further layers begin anew
+        if start is not None:
             self.weights.load_state_dict(_known(start.weights, self.weights), strict=False)
+            for layer in plan.prune_layers:  # a further layer's begins as its neighbour's
+                if near := _nearest(layer, start.config.prune_layers):
+                    known = start.weights.early_of(near).state_dict()
+                    self.weights.early_of(layer).load_state_dict(known)
         kept, held_out = corpus.split()
         self.train_positions = np.concatenate([corpus.answer_positions(i) for i in kept])
         self.test_positions = np.concatenate([corpus.answer_positions(i) for i in held_out])
@@ -275,6 +279,11 @@ def _known(start: HeadWeights, weights: HeadWeights) -> dict[str, Tensor]:
     """What the heads that are there hold of the weights that are to be trained."""
     wanted = weights.state_dict()
     return {name: tensor for name, tensor in start.state_dict().items() if name in wanted}
+
+
+def _nearest(layer: int, known: Sequence[int]) -> int | None:
+    """The known layer that is nearest to this one, the later of two; None without any."""
+    return min(known, key=lambda other: (abs(other - layer), -other), default=None)
 
 
 def _ranks(logits: Tensor, targets: Tensor) -> Tensor:

@@ -131,8 +131,8 @@ def test_heads_learn_and_what_is_saved_loads(corpus_file: Path, tmp_path: Path) 
 
 
 def test_heads_are_trained_further(corpus_file: Path, tmp_path: Path) -> None:
-    """In their own shape and words, an early head of a further layer beside theirs; without a step
-    of any size they stay what they were."""
+    """In their own shape and words, an early head of a further layer, which begins as its
+    neighbour's, beside theirs; without a step of any size they stay what they were."""
     with torch.inference_mode():
         backbone = Backbone(tiny_transformer("llama"))
     first, second, cache = tmp_path / "first", tmp_path / "second", tmp_path / "cache"
@@ -145,6 +145,8 @@ def test_heads_are_trained_further(corpus_file: Path, tmp_path: Path) -> None:
     assert [list(row) for row in config.acceptance_table] == before["acceptance_table"]
     assert config.early_recall["2"] == before["early_recall"]["2"] != config.early_recall["3"]
     assert config.training["begun_with"] == before["training"]
+    third, near = (load_file(second / f"early-0{n}.safetensors") for n in (3, 2))
+    assert torch.equal(third["early.3.block.inner.weight"], near["early.2.block.inner.weight"])
     assert "begun with heads trained on 60 answers" in (second / "README.md").read_text()
     (first / "config.json").write_text("{}")
     with pytest.raises(ModelUnavailable, match="their format is None"):
