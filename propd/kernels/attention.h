@@ -196,6 +196,18 @@ inline std::vector<Task> tasks_of(int64_t rows, int64_t nodes, int64_t end, cons
   return tasks;
 }
 
+// Slots up to the last that one of `count` nodes may look at: of a prompt's first tokens few, and what
+// nobody sees leaves no trace anyway. masks: (count, width).
+inline int64_t seen_by(const float* masks, int64_t count, int64_t width, int64_t end) {
+  int64_t seen = 1;
+  for (int64_t node = 0; node < count; ++node) {
+    int64_t last = end;
+    while (last > seen && masks[node * width + last - 1] != 0.0f) --last;
+    seen = std::max(seen, last);
+  }
+  return seen;
+}
+
 // queries (T, query heads, size), mask (R, 1, N, E), result (T, query heads * size).
 template <int PARTS, typename Number>
 void attend(const at::Tensor& queries, const at::Tensor& mask, const Store<Number>& keys,
@@ -204,17 +216,20 @@ void attend(const at::Tensor& queries, const at::Tensor& mask, const Store<Numbe
   const int64_t nodes = mask.size(2), end = mask.size(3);
   const auto* asked = queries.const_data_ptr<float>();
   const auto* open = mask.const_data_ptr<float>();
-  const auto count = static_cast<int64_t>(tasks.size());
-  at::parallel_for(0, count * kv_heads, 1, [&](int64_t begin, int64_t last) {
+  const auto count = static_cast<int64_t>(tasks.size()) * kv_heads;
+  at::parallel_for(0, count, 1, [&](int64_t begin, int64_t last) {
     Shared<PARTS, Number> some;
-    for (int64_t at = begin; at < last; ++at) {
+    for (int64_t turn = begin; turn < last; ++turn) {
+      // from both ends in turn: the last tokens of a prompt see most, and no thread shall have all
+      const int64_t at = turn % 2 ? count - 1 - turn / 2 : turn / 2;
       const Task& task = tasks[at / kv_heads];
       const int64_t head = at % kv_heads;
-      some.begin(task.count * shared, task.end);
+      const float* masks = open + (task.row * nodes + task.first) * end;
+      some.begin(task.count * shared, seen_by(masks, task.count, end, task.end));
       for (int64_t query = 0; query < task.count * shared; ++query) {
         const int64_t node = query / shared, own = head * shared + query % shared;
         some.add(asked + (task.before + node) * queries.stride(0) + own * queries.stride(1),
-                 open + (task.row * nodes + task.first + node) * end);
+                 masks + node * end);
       }
       some.score(keys.of(task.row, head), keys.slot);
       some.weigh();
