@@ -24,7 +24,7 @@ SOURCE = Path(__file__).with_name("operators.cpp")
 SWITCH = "PROPD_KERNELS"
 """Environment variable: ``off`` does without them, ``avx2`` without AVX-512."""
 SECONDS = 180.0
-"""Until a compiler is given up; it takes about fifteen."""
+"""Until a compiler is given up; it takes fifteen to thirty."""
 FLAGS = ("-O3", "-std=c++20", "-fPIC", "-fopenmp", "-DAT_PARALLEL_OPENMP=1")
 AVX2 = ("-mavx2", "-mfma", "-mf16c")
 AVX512 = (*AVX2, "-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mavx512vnni")

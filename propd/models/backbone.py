@@ -94,10 +94,9 @@ class Backbone:
         self.invariant = invariant
         self.hidden_dtype = torch.float32 if invariant else self.dtype
         """Of the hidden states between the layers; what a product takes is in ``dtype``."""
-        self.sum_dtype = torch.float64 if invariant else self.dtype
-        if by_kernel:
-            self.sum_dtype = torch.float32  # and the sums are invariant all the same
-        """Of the sums in attention."""
+        wide = torch.float64 if invariant else self.dtype
+        self.sum_dtype = torch.float32 if by_kernel else wide
+        """Of the sums in attention; the kernel's are invariant in float32."""
         self.cache_dtype = torch.float16 if w4a8 else self.sum_dtype
         """Of K and V: that of the sums, so that no step has to convert them; in half precision
         beside weights in groups, which are rounded more than that anyway."""
@@ -111,9 +110,8 @@ class Backbone:
         def narrowed(weight: Tensor, bias: Tensor | None) -> Product:
             return Narrow(weight, bias, weights, self.dtype)
 
-        packer = grouped_product if w4a8 else blocked_product if blocked else dense
-        if weights in NARROW:
-            packer = narrowed
+        ours = grouped_product if w4a8 else blocked_product
+        packer = ours if by_kernel else narrowed if weights in NARROW else dense
         self.reading = [take_layer(layer, self.head_size, packer) for layer in core.layers]
         """The layers as a prompt runs through them."""
         self.layers = self.reading

@@ -81,7 +81,7 @@ def load_pretrained(
     """
     place = resolve_device(device)
     if place.type == "cpu" and kernels.to_compile():
-        report("compiling kernels, once (a quarter of a minute)")
+        report("compiling kernels, once (half a minute)")
         kernels.ready()
     check_weights(weights, dtype, numerics, place, device_map)
     if weights in NARROW:

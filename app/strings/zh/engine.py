@@ -27,7 +27,7 @@ METHODS = {
 
 STAGES = {
     "packing weights": "整理权重",
-    "compiling kernels, once (a quarter of a minute)": "编译算子，仅一次（约十五秒）",
+    "compiling kernels, once (half a minute)": "编译算子，仅一次（约半分钟）",
     "ready": "就绪",
     "no heads; {hub} has some for this model, see docs/heads.md": "没有草稿头；{hub} 有这个模型的草稿头，见 docs/heads.md",
     "loading {model} on {place}": "把 {model} 加载到 {place}",
