@@ -127,6 +127,8 @@ def test_a_race_is_lined_up_by_clock_step_and_token(page: Any) -> None:
 
 def test_a_node_of_a_race_says_what_became_of_it(page: Any) -> None:
     page.evaluate("propdRace.playback.seek(Infinity); propdRace.playback.jump(-1)")
+    # what is focused before the picture is drawn anew is gone with the old one
+    page.evaluate("new Promise(go => requestAnimationFrame(() => requestAnimationFrame(go)))")
     column = page.locator(".propd-column").nth(1)
     column.locator('.points path[tabindex="0"]').focus()
     column.locator(".propd-point", has_text="root").wait_for()
