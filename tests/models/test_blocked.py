@@ -19,7 +19,7 @@ from propd.models.kernel_layers import fits_kernel, kernel_pays
 from propd.models.loading import load_pretrained, resolve_numerics
 from propd.models.shape import Shape
 from tests.models.test_four_bit import save_model
-from tests.models.test_grouped import CONFIGS, needs_kernel, random_model
+from tests.models.test_grouped import CONFIGS, check_every_method, needs_kernel, random_model
 from tests.models.test_invariance import CPU, TEXT, check_a_tree_in_a_batch, read
 
 
@@ -133,12 +133,7 @@ def test_every_method_writes_what_plain_decoding_writes(tiny_folder: Path, tmp_p
     engine = propd.load(folder, heads=str(tmp_path / "heads"), weights="dense")
     assert (engine.describe()["weights"], engine.dtype) == ("dense", "float32")
     assert engine.backbone._by_kernel is not None
-    expected = engine.generate("a fox", method="autoregressive", max_new_tokens=40)
-    for method in propd.METHODS:
-        found = engine.generate("a fox", method=method, max_new_tokens=40)
-        assert found.token_ids == expected.token_ids, method
-    batch = engine.generate_batch(["two", "a fox", "abc"], method="propd", max_new_tokens=40)
-    assert batch[1].token_ids == expected.token_ids
+    check_every_method(engine)
 
 
 @needs_kernel

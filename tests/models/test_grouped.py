@@ -273,6 +273,17 @@ def test_a_prompt_is_read_with_the_bits_of_steps() -> None:
 # Loading.
 
 
+def check_every_method(engine: propd.Engine) -> propd.Generation:
+    """All write what plain decoding writes, which is returned; a row of a batch does, too."""
+    expected = engine.generate("a fox", method="autoregressive", max_new_tokens=40)
+    for method in propd.METHODS:
+        found = engine.generate("a fox", method=method, max_new_tokens=40)
+        assert found.token_ids == expected.token_ids, method
+    batch = engine.generate_batch(["two", "a fox", "abc"], method="propd", max_new_tokens=40)
+    assert batch[1].token_ids == expected.token_ids
+    return expected
+
+
 def folder_of(tiny_folder: Path, folder: Path, *, on_grid: bool = True) -> str:
     return save_model(tiny_folder, folder, on_grid=on_grid, head_dim=16)
 
@@ -286,12 +297,7 @@ def test_every_method_writes_what_plain_decoding_writes(
     engine = propd.load(folder, heads=str(tmp_path / "heads"), weights="w4a8")
     assert (engine.describe()["weights"], engine.dtype) == ("w4a8", "float32")
     assert engine.describe()["numerics"] == "invariant"
-    expected = engine.generate("a fox", method="autoregressive", max_new_tokens=40)
-    for method in propd.METHODS:
-        found = engine.generate("a fox", method=method, max_new_tokens=40)
-        assert found.token_ids == expected.token_ids, method
-    batch = engine.generate_batch(["two", "a fox", "abc"], method="propd", max_new_tokens=40)
-    assert batch[1].token_ids == expected.token_ids
+    expected = check_every_method(engine)
     rest = engine.generate("a fox", max_new_tokens=31, continuing=expected.token_ids[:9])
     assert rest.token_ids == expected.token_ids[9:]
 
