@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeGuard
 
+import torch
 from torch import Tensor
 
+from propd import kernels
 from propd.errors import ModelUnavailable
 from propd.host import read
 from propd.models.backbone import Backbone
@@ -95,9 +97,13 @@ def drafts_of(logits: Tensor, token_map: Tensor | None = None) -> list[HeadDraft
 
 def guesses_of(logits: Tensor, token_map: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """The same while it is on the device: (B, heads, `RANKS`) token ids, and their chances."""
-    logits = logits.float()
-    scores, places = logits.topk(RANKS, dim=-1)
-    chances = (scores - logits.logsumexp(-1, keepdim=True)).exp()
+    rows = logits.float().flatten(0, 1)
+    if kernels.take(rows):
+        places, chances = torch.ops.propd.best.default(rows, RANKS)
+    else:
+        scores, places = rows.topk(RANKS, dim=-1)
+        chances = (scores - rows.logsumexp(-1, keepdim=True)).exp()
+    places, chances = (found.view(*logits.shape[:2], RANKS) for found in (places, chances))
     return places if token_map is None else token_map[places], chances
 
 

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from propd.heads.dependent import DependentDrafts
 from propd.heads.early import Referee
+from propd.heads.kernel_draft import EPSILON, Draft, by_kernel
 from propd.heads.protocol import HeadsShape, drafts_of, guesses_of, told_drafts
 from propd.host import Ids, read, send
 from propd.models.backbone import Backbone
@@ -188,6 +189,8 @@ class Heads:
         self.weights = weights.to(backbone.device, backbone.dtype).eval().requires_grad_(False)
         self.token_map, self.reference = token_map.to(backbone.device), reference
         self._draft = packed(self.weights.draft, pack_roughly)
+        fused = None if config.dependent else by_kernel([self._draft.trunk, *self._draft.heads])
+        self._all_heads: Draft = fused or self._draft
         self._early = packed(self.weights.early, pack_finely)
         self._output = pack_roughly(backbone.lm_head_weight[self.token_map])
         self._embedding = backbone.embedding
@@ -207,7 +210,7 @@ class Heads:
 
     def guess(self, hidden: Tensor, roots: Ids) -> tuple[Tensor, Tensor]:
         """As `AheadHeads`; not for dependent heads."""
-        return guesses_of(self._output(self._draft(hidden, self._embed(roots))), self.token_map)
+        return guesses_of(self._output(self._all_heads(hidden, self._embed(roots))), self.token_map)
 
     def _say(self, trunk: Tensor, paths: Sequence[Path]) -> Sequence[Guesses]:
         """What may follow paths of one length, by the head of their depth."""
@@ -245,4 +248,4 @@ def packed(
 
 
 def _unit(x: Tensor) -> Tensor:
-    return F.rms_norm(x, x.shape[-1:], eps=1e-5)
+    return F.rms_norm(x, x.shape[-1:], eps=EPSILON)

@@ -19,6 +19,7 @@ from functools import cache
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 SOURCE = Path(__file__).with_name("operators.cpp")
 SWITCH = "PROPD_KERNELS"
@@ -47,6 +48,12 @@ def why_not() -> str | None:
 def ready() -> bool:
     """Whether the operators ``torch.ops.propd`` are there."""
     return why_not() is None
+
+
+def take(scores: Tensor) -> bool:
+    """Whether ``largest_places`` and ``best`` take these scores; does not wait for a compiler."""
+    fits = scores.device.type == "cpu" and scores.dtype is torch.float32 and scores.dim() == 2
+    return fits and why_not.cache_info().currsize > 0 and ready() and scores.is_contiguous()
 
 
 def to_compile() -> bool:

@@ -1,6 +1,7 @@
-// The operators of a layer: everything but the embedding, on a processor with AVX2 or AVX-512 VNNI.
-// Weights are in groups, float32 or bfloat16, hidden states float32, K and V float16 or float32. See
-// propd/models/kernel_math.py.
+// The operators, on a processor with AVX2 or AVX-512 VNNI: layers with everything but the embedding
+// (propd/models/kernel_layers.py), draft heads (propd/heads/kernel_draft.py), and the largest of many
+// numbers. Weights are in groups, float32 or bfloat16, hidden states float32, K and V float16 or
+// float32.
 
 #include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
@@ -9,6 +10,7 @@
 #include <tuple>
 
 #include "attention.h"
+#include "choosing.h"
 #include "dense.h"
 #include "grouped.h"
 
@@ -294,6 +296,97 @@ Tensor run_layers(const Tensor& given, const Tensor& turns, const Tensor& rows, 
   return hidden;
 }
 
+// What one residual block holds, and how it follows the others in propd/heads/kernel_draft.py.
+enum BlockPart { INNER, INNER_BIAS, OUTER, BLOCK_PARTS };
+
+// x + W2 silu(W1 seen): x (T, H) -> (T, H), `step` numbers from row to row.
+template <typename Weight>
+void add_block(const typename Weight::Inputs& seen, const float* x, const c10::List<Maybe>& parts,
+               int64_t number, float* to, int64_t step) {
+  const int64_t first = number * BLOCK_PARTS;
+  const Weight inner(*parts.get(first + INNER), parts.get(first + INNER_BIAS));
+  const Weight outer(*parts.get(first + OUTER), std::nullopt);
+  TORCH_CHECK(outer.width == inner.outputs, "propd: weights of another block");
+  const int64_t width = outer.outputs;
+  std::vector<float> made(seen.rows * inner.outputs);
+  product(inner, seen, [&](int64_t row, int64_t at, Numbers sums) {
+    narrow(silu(sums), made.data() + row * inner.outputs + at);
+  });
+  using Inputs = typename Weight::Inputs;
+  const Inputs ready_now = ready<Inputs>(made.data(), seen.rows, inner.outputs);
+  product(outer, ready_now, [&](int64_t row, int64_t at, Numbers sums) {
+    narrow(widen(x + row * width + at) + sums, to + row * step + at);
+  });
+}
+
+// Independent draft heads behind a trunk that also sees the root: hidden and root (B, H) ->
+// (B, heads, H), ready for their LM head. weights: of the trunk, then of each head.
+Tensor draft_heads(const Tensor& hidden, const Tensor& root, const c10::List<Maybe>& weights,
+                   double epsilon) {
+  check_rows(hidden);
+  check_rows(root);
+  const int64_t rows = hidden.size(0), width = hidden.size(1);
+  const int64_t heads = static_cast<int64_t>(weights.size()) / BLOCK_PARTS - 1;
+  TORCH_CHECK(root.sizes() == hidden.sizes() && heads > 0, "propd: hidden states without roots");
+  const auto* x = hidden.const_data_ptr<float>();
+  const float whole = std::sqrt(static_cast<float>(width));
+  std::vector<float> both(rows * 2 * width), trunk(rows * width);
+  for (int64_t row = 0; row < rows; ++row) {
+    const float* from = root.const_data_ptr<float>() + row * width;
+    const float share = whole / length_of(from, width, epsilon);
+    float* to = both.data() + row * 2 * width;
+    std::copy(x + row * width, x + (row + 1) * width, to);
+    for (int64_t at = 0; at < width; ++at) to[width + at] = from[at] * share;
+  }
+  Tensor found = at::empty({rows, heads, width}, hidden.options());
+  with_kind(*weights.get(0), [&]<typename Weight>() {
+    using Inputs = typename Weight::Inputs;
+    add_block<Weight>(ready<Inputs>(both.data(), rows, 2 * width), x, weights, 0, trunk.data(),
+                      width);
+    const Inputs seen = ready<Inputs>(trunk.data(), rows, width);
+    for (int64_t head = 0; head < heads; ++head) {
+      add_block<Weight>(seen, trunk.data(), weights, head + 1,
+                        found.mutable_data_ptr<float>() + head * width, heads * width);
+    }
+  });
+  return found;
+}
+
+void check_scores(const Tensor& scores) {
+  TORCH_CHECK(scores.dim() == 2 && scores.is_contiguous() && scores.size(1) > 0,
+              "propd: rows of scores side by side");
+}
+
+// (T, V) -> (T,) places of the largest.
+Tensor largest_places(const Tensor& scores) {
+  check_scores(scores);
+  Tensor places = at::empty({scores.size(0)}, scores.options().dtype(at::kLong));
+  const auto* from = scores.const_data_ptr<float>();
+  auto* to = places.mutable_data_ptr<int64_t>();
+  at::parallel_for(0, scores.size(0), 1, [&](int64_t begin, int64_t end) {
+    for (; begin < end; ++begin) to[begin] = place_of_most(from + begin * scores.size(1), scores.size(1));
+  });
+  return places;
+}
+
+// (T, V) -> (T, count) places of the best, and their chances.
+std::tuple<Tensor, Tensor> best(const Tensor& scores, int64_t count) {
+  check_scores(scores);
+  const int64_t width = scores.size(1);
+  TORCH_CHECK(0 < count && count <= width, "propd: ", count, " of ", width, " numbers");
+  Tensor places = at::empty({scores.size(0), count}, scores.options().dtype(at::kLong));
+  Tensor chances = at::empty({scores.size(0), count}, scores.options());
+  const auto* from = scores.const_data_ptr<float>();
+  auto* to = places.mutable_data_ptr<int64_t>();
+  auto* likely = chances.mutable_data_ptr<float>();
+  at::parallel_for(0, scores.size(0), 1, [&](int64_t begin, int64_t end) {
+    for (; begin < end; ++begin) {
+      best_of_row(from + begin * width, width, count, to + begin * count, likely + begin * count);
+    }
+  });
+  return {places, chances};
+}
+
 }  // namespace
 
 TORCH_LIBRARY(propd, library) {
@@ -308,4 +401,8 @@ TORCH_LIBRARY(propd, library) {
       "Tensor values, Tensor[] masks, Tensor[] counts, Tensor[] ends, int[] first_rows, "
       "int[] last_nodes, Tensor?[] weights, float epsilon, int query_heads) -> Tensor",
       &run_layers);
+  library.def("draft_heads(Tensor hidden, Tensor root, Tensor?[] weights, float epsilon) -> Tensor",
+              &draft_heads);
+  library.def("largest_places(Tensor scores) -> Tensor", &largest_places);
+  library.def("best(Tensor scores, int count) -> (Tensor, Tensor)", &best);
 }

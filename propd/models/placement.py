@@ -137,7 +137,7 @@ def place_nodes(
     return Placement(
         first_row=first_row,
         starts=starts,
-        turns=turns[send(positions, device)].unsqueeze(1),
+        turns=turns.index_select(0, send(positions, device)).unsqueeze(1),
         cache_rows=send(rows + first_row, device),
         cache_slots=send(past + places, device),
         blocks=tuple(
@@ -234,11 +234,10 @@ def _mask(
     counts: Sequence[int],
 ) -> Tensor:
     end = max(past + count for past, count in zip(pasts, counts, strict=True))
-    seen = np.zeros((len(counts), 1, max(counts), end), dtype=bool)
+    mask = np.full((len(counts), 1, max(counts), end), -np.inf, dtype=np.float32)
     for row, (past, count) in enumerate(zip(pasts, counts, strict=True)):
-        seen[row, 0, :count, :past] = True
-        seen[row, 0, :count, past : past + count] = visible[row]
+        mask[row, 0, :count, :past] = 0.0
+        mask[row, 0, :count, past : past + count][visible[row]] = 0.0
         # A row of the mask without a place to look at would give NaN.
-        seen[row, 0, count:, 0] = True
-    mask = torch.zeros(seen.shape)
-    return mask.masked_fill_(~torch.from_numpy(seen), float("-inf"))
+        mask[row, 0, count:, 0] = 0.0
+    return torch.from_numpy(mask)

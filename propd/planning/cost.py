@@ -9,8 +9,7 @@ pruning is expected to leave; and batch and past length count.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from propd.core import CostTable, Milliseconds
 from propd.planning.curve import Curve
@@ -24,8 +23,7 @@ SHORTEST = 1e-3
 """Milliseconds."""
 
 
-@dataclass(frozen=True)
-class Work:
+class Work(NamedTuple):
     """What a step runs, or would run."""
 
     rows: int

@@ -23,9 +23,10 @@ many are multiples of 4, because products take 4 rows or 16 at a time."""
 FILLED, FILLED_TO = 4, 32
 """Candidate nodes of all rows: those that make the tokens of the pass a multiple of it, up to so
 many. The last rows of a product that takes 4 at a time are cheap."""
-OPEN_STEPS, SHUT_STEPS, LONGEST_SHUT = 3, 7, 31
-"""Steps for which it holds that the heads shall run, or shall not; contextual values only. If they
-shall not again, it holds for twice as long: nothing was learned meanwhile."""
+OPEN_STEPS, LONGEST_OPEN = 3, 15
+SHUT_STEPS, LONGEST_SHUT = 7, 31
+"""Steps for which it holds that the heads shall run, or shall not; contextual values only. The same
+answer again holds for twice as long."""
 MARGIN = 0.03
 """What a tree must promise over plain decoding: the best of many estimates is mostly one that errs
 upwards, and by about so much."""
@@ -97,7 +98,7 @@ class DynamicPlanner:
         self.size = size
         self._least = 0.0 if size else LEAST
         self._gate_asked, self._gate_holds_for = (0, False), 0
-        self._shut_for = SHUT_STEPS
+        self._open_for, self._shut_for = OPEN_STEPS, SHUT_STEPS
         self._decided: tuple[list[TokenTree], SizeDecision]
         self._options: Options
 
@@ -116,8 +117,9 @@ class DynamicPlanner:
         self._least = self._worth_adding()
         lasts = self.values == "contextual" and self._decided[1].reason == "best"
         runs = self._decided[1].chosen > 0
-        holds_for = OPEN_STEPS if runs else self._shut_for
+        holds_for = self._open_for if runs else self._shut_for
         self._gate_asked, self._gate_holds_for = asked, holds_for if lasts else 0
+        self._open_for = min(2 * self._open_for + 1, LONGEST_OPEN) if runs else OPEN_STEPS
         self._shut_for = SHUT_STEPS if runs else min(2 * self._shut_for + 1, LONGEST_SHUT)
         return runs
 

@@ -12,6 +12,7 @@ from collections import deque
 import torch
 from torch import Tensor
 
+from propd import kernels
 from propd.core import DecodingConfig
 from propd.host import read
 
@@ -71,8 +72,11 @@ def largest(logits: Tensor) -> Tensor:
     """(T, V) -> (T,) place of the largest of each row, the first of equals, as `argmax` has it.
 
     On a CPU amax looks at many numbers at once and argmax at one, so amax finds the block first:
-    0.1 ms for 8 rows of 49,152 in place of 0.8.
+    0.1 ms for 8 rows of 49,152 in place of 0.8. Our kernel, where there is one, is faster still.
     """
+    if kernels.take(logits):
+        places: Tensor = torch.ops.propd.largest_places.default(logits)
+        return places
     for size in BLOCKS if logits.device.type == "cpu" else ():
         if logits.shape[-1] % size == 0:
             blocks = logits.unflatten(-1, (-1, size))

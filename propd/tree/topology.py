@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 
@@ -12,10 +13,11 @@ ROOT_ONLY = TokenTree(parents=(-1,), ranks=(0,), depths=(0,), values=(1.0,))
 """The tree of plain decoding."""
 
 
-def ancestor_mask(parents: Sequence[int]) -> np.ndarray:
-    """(N, N) bool: element [i, j] is true when j is i or an ancestor of i.
+@lru_cache(maxsize=256)
+def ancestor_mask(parents: tuple[int, ...]) -> np.ndarray:
+    """(N, N) bool, read-only: element [i, j] is true when j is i or an ancestor of i.
 
-    Example::
+    Kept for later: small trees come in few shapes. Example::
 
         parents (-1, 0, 0, 1)  ->  1 . . .
                                    1 1 . .
@@ -26,6 +28,7 @@ def ancestor_mask(parents: Sequence[int]) -> np.ndarray:
     for node, parent in enumerate(parents):
         if parent >= 0:
             mask[node] |= mask[parent]
+    mask.flags.writeable = False
     return mask
 
 
