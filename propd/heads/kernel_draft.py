@@ -29,7 +29,7 @@ def by_kernel(blocks: Iterable[nn.Module]) -> Draft | None:
     for inner, outer in products:
         if not (isinstance(inner, Blocked) and isinstance(outer, Blocked)):
             return None
-        parts += [inner.blocks, inner.bias, outer.blocks]  # `BlockPart` in operators.cpp
+        parts += [inner.blocks, inner.bias, outer.blocks]  # `BlockPart` in drafting.h
 
     def draft(hidden: Tensor, root: Tensor) -> Tensor:
         ready: Tensor = torch.ops.propd.draft_heads.default(

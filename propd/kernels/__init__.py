@@ -26,7 +26,7 @@ SWITCH = "PROPD_KERNELS"
 """Environment variable: ``off`` does without them, ``avx2`` without AVX-512."""
 SECONDS = 180.0
 """Until a compiler is given up; it takes fifteen to thirty."""
-FLAGS = ("-O3", "-std=c++20", "-fPIC", "-fopenmp", "-DAT_PARALLEL_OPENMP=1")
+FLAGS = ("-O3", "-std=c++20", "-fPIC", "-pthread")
 AVX2 = ("-mavx2", "-mfma", "-mf16c")
 AVX512 = (*AVX2, "-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mavx512vnni")
 
@@ -115,16 +115,12 @@ def _built(compiler: str) -> Path:
 
 
 def _compile(compiler: str, library: Path) -> Path:
-    """In two steps: linked with -fopenmp it would bring a second OpenMP, with threads of its own
-    beside those of PyTorch."""
     root = Path(torch.__file__).parent
     headers = (root / "include", root / "include" / "torch" / "csrc" / "api" / "include")
-    made, abi = library.with_suffix(".o"), int(torch.compiled_with_cxx11_abi())
+    abi = f"-D_GLIBCXX_USE_CXX11_ABI={int(torch.compiled_with_cxx11_abi())}"
     includes = [f"-I{folder}" for folder in headers]
-    _run(
-        compiler, *_flags(), f"-D_GLIBCXX_USE_CXX11_ABI={abi}", *includes, "-c", SOURCE, "-o", made
-    )
-    _run(compiler, "-shared", made, f"-L{root / 'lib'}", "-ltorch_cpu", "-lc10", "-o", library)
+    libraries = (f"-L{root / 'lib'}", "-ltorch_cpu", "-lc10")
+    _run(compiler, *_flags(), abi, *includes, "-shared", SOURCE, "-o", library, *libraries)
     return library
 
 

@@ -14,23 +14,24 @@ namespace propd {
 // Nodes that one thread takes together: many share the turning of K, few leave work for others.
 inline int64_t share_of(int64_t nodes) { return nodes <= 12 ? 4 : 8; }
 
-// K or V of some rows and a layer: (R, kv heads, E, size), any strides but the last. Half precision
-// halves what a long past costs: it is all reading.
+// K or V of a layer: (B, kv heads, capacity, size), any strides but the last. Half precision halves
+// what a long past costs: it is all reading.
 template <typename Number>
 struct Store {
-  const Number* data;
-  int64_t row, head, slot, end;
+  Number* data;
+  int64_t row, head, slot;
 
-  explicit Store(const at::Tensor& x)
-      : data(x.const_data_ptr<Number>()), row(x.stride(0)), head(x.stride(1)), slot(x.stride(2)),
-        end(x.size(2)) {
-    TORCH_CHECK(x.dim() == 4 && x.stride(3) == 1, "propd: K and V of another order");
-  }
-
-  const Number* of(int64_t row_number, int64_t head_number) const {
+  Number* of(int64_t row_number, int64_t head_number) const {
     return data + row_number * row + head_number * head;
   }
 };
+
+// Layer `number` of K or V of all layers, (layers, B, kv heads, capacity, size).
+template <typename Number>
+Store<Number> store_of(const at::Tensor& all, int64_t number) {
+  return {all.mutable_data_ptr<Number>() + number * all.stride(0), all.stride(1), all.stride(2),
+          all.stride(3)};
+}
 
 // The query heads of some nodes that share a K/V head, each of PARTS * 16 numbers. What is kept
 // between the steps is one thread's own.
@@ -208,37 +209,75 @@ inline int64_t seen_by(const float* masks, int64_t count, int64_t width, int64_t
   return seen;
 }
 
-// queries (T, query heads, size), mask (R, 1, N, E), result (T, query heads * size).
+// Rows that attend together, from row `first_row` of the cache on: mask (R, 1, N, E).
+struct Together {
+  const float* mask;
+  int64_t nodes, end, first_row;
+  std::vector<Task> tasks;
+
+  Together(const at::Tensor& given, const std::optional<at::Tensor>& counts,
+           const std::optional<at::Tensor>& ends, int64_t first_row)
+      : mask(given.const_data_ptr<float>()), nodes(given.size(2)), end(given.size(3)),
+        first_row(first_row) {
+    TORCH_CHECK(given.is_contiguous(), "propd: a mask of another order");
+    const auto whole = [](const std::optional<at::Tensor>& x) {
+      return x.has_value() ? x->const_data_ptr<int64_t>() : nullptr;
+    };
+    tasks = tasks_of(given.size(0), nodes, end, whole(counts), whole(ends));
+  }
+
+  // Nodes of all its rows.
+  int64_t count() const { return tasks.empty() ? 0 : tasks.back().before + tasks.back().count; }
+};
+
+// Queries (T, query heads, size), `step` numbers from node to node.
+struct Asked {
+  const float* numbers;
+  int64_t step, heads;
+};
+
+// The result is (T, query heads * size).
 template <int PARTS, typename Number>
-void attend(const at::Tensor& queries, const at::Tensor& mask, const Store<Number>& keys,
-            const Store<Number>& values, int64_t kv_heads, const std::vector<Task>& tasks, float* result) {
-  const int64_t heads = queries.size(1), shared = heads / kv_heads, size = PARTS * LANES;
-  const int64_t nodes = mask.size(2), end = mask.size(3);
-  const auto* asked = queries.const_data_ptr<float>();
-  const auto* open = mask.const_data_ptr<float>();
-  const auto count = static_cast<int64_t>(tasks.size()) * kv_heads;
-  at::parallel_for(0, count, 1, [&](int64_t begin, int64_t last) {
-    Shared<PARTS, Number> some;
-    for (int64_t turn = begin; turn < last; ++turn) {
-      // from both ends in turn: the last tokens of a prompt see most, and no thread shall have all
-      const int64_t at = turn % 2 ? count - 1 - turn / 2 : turn / 2;
-      const Task& task = tasks[at / kv_heads];
-      const int64_t head = at % kv_heads;
-      const float* masks = open + (task.row * nodes + task.first) * end;
-      some.begin(task.count * shared, seen_by(masks, task.count, end, task.end));
-      for (int64_t query = 0; query < task.count * shared; ++query) {
-        const int64_t node = query / shared, own = head * shared + query % shared;
-        some.add(asked + (task.before + node) * queries.stride(0) + own * queries.stride(1),
-                 masks + node * end);
-      }
-      some.score(keys.of(task.row, head), keys.slot);
-      some.weigh();
-      some.mix(values.of(task.row, head), values.slot, [&](int64_t query, int part, Numbers sums) {
-        const int64_t place = (task.before + query / shared) * heads + head * shared;
-        narrow(sums, result + (place + query % shared) * size + part * LANES);
-      });
+void attend(const Asked& asked, const Together& rows, const Store<Number>& keys,
+            const Store<Number>& values, int64_t kv_heads, float* result) {
+  constexpr int64_t SIZE = PARTS * LANES;
+  const int64_t heads = asked.heads, shared = heads / kv_heads;
+  const int64_t count = static_cast<int64_t>(rows.tasks.size()) * kv_heads;
+  share(count, 1, [&](int64_t turn) {
+    thread_local Shared<PARTS, Number> some;
+    // from both ends in turn: the last tokens of a prompt see most, and no thread shall have all
+    const int64_t at = turn % 2 ? count - 1 - turn / 2 : turn / 2;
+    const Task& task = rows.tasks[at / kv_heads];
+    const int64_t head = at % kv_heads, row = rows.first_row + task.row;
+    const float* masks = rows.mask + (task.row * rows.nodes + task.first) * rows.end;
+    some.begin(task.count * shared, seen_by(masks, task.count, rows.end, task.end));
+    for (int64_t query = 0; query < task.count * shared; ++query) {
+      const int64_t node = query / shared, own = head * shared + query % shared;
+      some.add(asked.numbers + (task.before + node) * asked.step + own * SIZE,
+               masks + node * rows.end);
     }
+    some.score(keys.of(row, head), keys.slot);
+    some.weigh();
+    some.mix(values.of(row, head), values.slot, [&](int64_t query, int part, Numbers sums) {
+      const int64_t place = (task.before + query / shared) * heads + head * shared;
+      narrow(sums, result + (place + query % shared) * SIZE + part * LANES);
+    });
   });
+}
+
+// The same for the sizes of a head that it is written for.
+template <typename Number>
+void attend(const Asked& asked, const Together& rows, const Store<Number>& keys,
+            const Store<Number>& values, int64_t kv_heads, int64_t size, float* result) {
+  switch (size % LANES ? 0 : size / LANES) {
+    case 1: return attend<1>(asked, rows, keys, values, kv_heads, result);
+    case 2: return attend<2>(asked, rows, keys, values, kv_heads, result);
+    case 4: return attend<4>(asked, rows, keys, values, kv_heads, result);
+    case 5: return attend<5>(asked, rows, keys, values, kv_heads, result);
+    case 6: return attend<6>(asked, rows, keys, values, kv_heads, result);
+    case 8: return attend<8>(asked, rows, keys, values, kv_heads, result);
+    default: TORCH_CHECK(false, "propd: attention is not written for heads of ", size, " numbers");
+  }
 }
 
 }  // namespace propd

@@ -36,6 +36,9 @@ struct Dense {
                 "propd: weights in blocks of another order");
   }
 
+  const void* start() const { return blocks; }
+  int64_t bytes() const { return outputs * width * static_cast<int64_t>(sizeof(Number)); }
+
   // 16 outputs from `output` on, of the rows from `first` on.
   void times(const Plain& x, int64_t output, int64_t first, int64_t rows, Numbers* totals) const {
     const float* from = x.numbers.data() + first * width;

@@ -85,6 +85,8 @@ struct Grouped {
                 "propd: weights in blocks of another order");
   }
 
+  const void* start() const { return blocks; }
+  int64_t bytes() const { return outputs / LANES * (width / GROUP) * block_bytes; }
   int64_t bits() const { return (block_bytes - NUMBERS) * 8 / (GROUP * LANES); }
 
   // 16 outputs from `output` on, of the rows from `first` on.

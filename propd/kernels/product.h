@@ -16,17 +16,18 @@
 #include <vector>
 
 #include "numbers.h"
+#include "team.h"
 
 namespace propd {
 
 constexpr int64_t GROUP = 32;
-constexpr int64_t SHARED_FROM = 6;  // rows that are worth sharing among threads
+constexpr int64_t ROWS_TOGETHER = 4;  // fewer are not worth sharing among threads
 
-// Calls each(row) for every row, from several threads where there are many.
+// Calls each(turn) for 0 to count, from several threads, `least` turns and more at a time.
 template <typename Each>
-void for_rows(int64_t rows, Each each) {
-  at::parallel_for(0, rows, SHARED_FROM, [&](int64_t begin, int64_t end) {
-    for (int64_t row = begin; row < end; ++row) each(row);
+void share(int64_t count, int64_t least, Each each) {
+  Team::get().share(at::get_num_threads(), count, least, [&](int64_t begin, int64_t end) {
+    for (; begin < end; ++begin) each(begin);
   });
 }
 
@@ -34,7 +35,7 @@ void for_rows(int64_t rows, Each each) {
 template <typename Inputs, typename Number>
 Inputs ready(const Number* x, int64_t rows, int64_t width) {
   Inputs inputs(rows, width);
-  for_rows(rows, [&](int64_t row) {
+  share(rows, ROWS_TOGETHER, [&](int64_t row) {
     const Number* from = x + row * width;
     for (int64_t at = 0; at < width; at += GROUP, from += GROUP) {
       inputs.put(row, at, widen(from), widen(from + LANES));
@@ -56,7 +57,7 @@ inline float length_of(const float* x, int64_t count, float epsilon) {
 template <typename Inputs>
 Inputs normed(const float* x, int64_t rows, int64_t width, const float* norm, float epsilon) {
   Inputs inputs(rows, width);
-  for_rows(rows, [&](int64_t row) {
+  share(rows, ROWS_TOGETHER, [&](int64_t row) {
     const float* from = x + row * width;
     const Numbers share = every(1.0f / length_of(from, width, epsilon));
     const auto one = [&](int64_t at) { return widen(from + at) * share * widen(norm + at); };
@@ -70,12 +71,10 @@ Inputs normed(const float* x, int64_t rows, int64_t width, const float* norm, fl
 template <int64_t MOST, typename Each>
 void for_tiles(int64_t outputs, int64_t rows, Each each) {
   const int64_t tiles = (rows + MOST - 1) / MOST;
-  at::parallel_for(0, outputs / LANES, 1, [&](int64_t begin, int64_t end) {
-    for (int64_t number = begin; number < end; ++number) {
-      for (int64_t tile = 0; tile < tiles; ++tile) {
-        const int64_t first = rows * tile / tiles, next = rows * (tile + 1) / tiles;
-        each(number * LANES, first, next - first);
-      }
+  share(outputs / LANES, 1, [&](int64_t number) {
+    for (int64_t tile = 0; tile < tiles; ++tile) {
+      const int64_t first = rows * tile / tiles, next = rows * (tile + 1) / tiles;
+      each(number * LANES, first, next - first);
     }
   });
 }
@@ -89,6 +88,17 @@ void product(const Weight& weight, const typename Weight::Inputs& x, Store store
     weight.times(x, output, first, count, totals);
     for (int64_t row = 0; row < count; ++row) store(first + row, output, totals[row]);
   });
+}
+
+// Brings the beginnings of a weight nearer, where two threads will begin (`Team`): while rows are made
+// ready and attention runs, memory is idle.
+template <typename Weight>
+void fetch_beginnings(const Weight& weight) {
+  constexpr int64_t SOME = 2048, LINE = 64;
+  const auto* from = static_cast<const char*>(weight.start());
+  for (int64_t at = 0; at < std::min(SOME, weight.bytes() / 4); at += LINE) {
+    fetch(from + at), fetch(from + weight.bytes() / 4 + at);
+  }
 }
 
 inline const float* bias_of(const std::optional<at::Tensor>& bias, int64_t outputs) {

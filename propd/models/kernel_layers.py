@@ -55,7 +55,7 @@ class KernelLayers:
             hidden, place.turns, place.cache_rows, place.cache_slots, cache.keys[here],
             cache.values[here], [block.mask for block in blocks],
             [block.counts for block in blocks], [block.ends for block in blocks],
-            [block.rows.start for block in blocks], [block.nodes.stop for block in blocks],
+            [block.rows.start for block in blocks],
             [part for parts in self._parts[here] for part in parts], self._epsilon,
             self._query_heads,
         )  # fmt: skip
@@ -63,7 +63,7 @@ class KernelLayers:
 
 
 def _parts(layer: Layer) -> tuple[Tensor | None, ...]:
-    """In the order of `Layer::Part` in `propd/kernels/operators.cpp`."""
+    """In the order of `LayerPart` in `propd/kernels/layers.h`."""
     qkv, output, gate_up, down = (
         cast("Blocked", product) for product in (layer.qkv, layer.output, layer.gate_up, layer.down)
     )
