@@ -9,7 +9,7 @@ All nouns are frozen: an event can be kept, sent and drawn, and never changes.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 Fate = Literal["root", "drafted", "pruned", "rejected", "accepted", "bonus"]
 """What became of a token in a step.
@@ -27,6 +27,7 @@ FinishReason = Literal["eos", "stop", "length"]
 
 Source = Literal["head", "text", "both"]
 """Who guessed a drafted token: a draft head, the text so far, or both."""
+SOURCES: tuple[Source, ...] = get_args(Source)
 
 Points = tuple[tuple[int, float], ...]
 """(count, milliseconds), counts ascending."""

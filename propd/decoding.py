@@ -26,7 +26,7 @@ from propd.models.kv_cache import KVCache
 from propd.models.placement import Placement
 from propd.nodes import Nodes, kept_places, survivors, visible_of
 from propd.planning.cost import Work
-from propd.planning.drafts import NO_DRAFTS, Drafted, Drafts, fill
+from propd.planning.drafts import NO_DRAFTS, Drafted, Drafts, fill, sources_of
 from propd.planning.feedback import Feedback
 from propd.planning.guesser import Guesser, Mixture
 from propd.planning.phrases import LONGEST
@@ -258,7 +258,7 @@ class DecodingSession:
         visible = tuple(ancestor_mask(tree.parents) for tree in trees)
         place = self._place(visible, trees)
         hidden = self.backbone.embed([token for row in tokens for token in row])
-        return Nodes(tuple(trees), tuple(tokens), visible, hidden, place)
+        return Nodes(tuple(trees), tuple(tokens), sources_of(drafted), visible, hidden, place)
 
     def _run_early(self, nodes: Nodes) -> Nodes:
         run, last = self.backbone.run_layers, self.prune_layer
@@ -288,7 +288,15 @@ class DecodingSession:
         )
         score = partial(self.heads.look_early, self.prune_layer, seen)
         ranks, chances = look(parents, nodes.all_token_ids(), score)
-        view = EarlyView(tuple(parents), nodes.depths(), nodes.values(), ranks, chances, past)
+        view = EarlyView(
+            tuple(parents),
+            nodes.depths(),
+            nodes.values(),
+            ranks,
+            chances,
+            past,
+            nodes.all_sources(),
+        )
         pruning = prune(view, self.pruner.keep(view))
         if all(pruning.alive):
             return nodes, pruning

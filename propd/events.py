@@ -105,6 +105,7 @@ class Step:
             self.pruning.probabilities[self._span(slot)] if self.pruning else None,
             [kept[place] for place in verdict.acceptance.path],
             verdict.truths(),
+            self.nodes.sources[slot],
         )
 
     def _span(self, slot: int) -> slice:

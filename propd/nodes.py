@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate, chain, pairwise
+from typing import TypeVar
 
 import numpy as np
 from torch import Tensor
 
-from propd.core import TokenTree
+from propd.core import Source, TokenTree
 from propd.host import send
 from propd.models.placement import Placement
 
@@ -22,6 +23,8 @@ class Nodes:
     trees: tuple[TokenTree, ...]
     token_ids: tuple[tuple[int, ...], ...]
     """For each row, the token of each node."""
+    sources: tuple[tuple[Source, ...], ...]
+    """For each row, who drafted each node; a root's is without meaning."""
     visible: tuple[np.ndarray, ...]
     """For each row, (n, n) bool: node i sees node j."""
     hidden: Tensor
@@ -54,14 +57,21 @@ class Nodes:
         """(T,) the planner's estimates."""
         return tuple(chain.from_iterable(tree.values for tree in self.trees))
 
+    def all_sources(self) -> tuple[Source, ...]:
+        """(T,)."""
+        return tuple(chain.from_iterable(self.sources))
+
     def all_token_ids(self) -> list[int]:
         """(T,)."""
         return list(chain.from_iterable(self.token_ids))
 
 
+Value = TypeVar("Value")
+
+
 def at_places(
-    rows: Sequence[Sequence[int]], kept: Sequence[Sequence[int]]
-) -> tuple[tuple[int, ...], ...]:
+    rows: Sequence[Sequence[Value]], kept: Sequence[Sequence[int]]
+) -> tuple[tuple[Value, ...], ...]:
     """For each row, its values at the kept places."""
     return tuple(
         tuple(values[place] for place in places) for values, places in zip(rows, kept, strict=True)
@@ -84,6 +94,7 @@ def survivors(
     return Nodes(
         trees=tuple(trees),
         token_ids=at_places(nodes.token_ids, kept),
+        sources=at_places(nodes.sources, kept),
         visible=visible_of(nodes, kept),
         hidden=nodes.hidden.index_select(0, send(flat, nodes.hidden.device)),
         place=place,

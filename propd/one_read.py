@@ -34,7 +34,7 @@ from propd.host import read, send
 from propd.models.kv_cache import KVCache
 from propd.nodes import Nodes
 from propd.planning.chances import RunningRatio
-from propd.planning.drafts import Drafted, Drafts
+from propd.planning.drafts import Drafted, Drafts, sources_of
 from propd.planning.planner import Outlook, size_of
 from propd.planning.pruner import Pruner, can_keep_on_device
 from propd.rows import Row
@@ -175,7 +175,9 @@ class OneReadSession(DecodingSession):
             self._numbers(row, max(tree.depths) + 1)
             for row, tree in zip(self.rows, trees, strict=True)
         ]
-        packed = send(pack(trees, tokens, visible, pasts, numbers, shape), self.backbone.device)
+        sources = sources_of(drafted)
+        forest = pack(trees, tokens, sources, visible, pasts, numbers, shape)
+        packed = send(forest, self.backbone.device)
         end = COLUMNS
         while end < max(pasts) + shape[1]:
             end *= 2
@@ -184,7 +186,7 @@ class OneReadSession(DecodingSession):
         self._sent = Sent(packed, shape, end)
         place_all = partial(self._place_all, shape, end)
         hidden, *place = self.graphs(("embed", shape, end), place_all, packed)
-        return Nodes(tuple(trees), tokens, visible, hidden, placement_of(shape, place))
+        return Nodes(tuple(trees), tokens, sources, visible, hidden, placement_of(shape, place))
 
     def _rows_bucket(self) -> int:
         """Rows that a pass is run with: 1, 2, 4, ... or all that the cache has."""

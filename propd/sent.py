@@ -81,4 +81,5 @@ def survivors_of(nodes: Nodes, places: Sequence[Sequence[int]]) -> Nodes:
     """The nodes as the host knows them; their tensors are sub-sampled already."""
     pairs = zip(nodes.trees, places, strict=True)
     trees = tuple(select(tree, row) for tree, row in pairs)
-    return replace(nodes, trees=trees, token_ids=at_places(nodes.token_ids, places), visible=())
+    tokens, sources = at_places(nodes.token_ids, places), at_places(nodes.sources, places)
+    return replace(nodes, trees=trees, token_ids=tokens, sources=sources, visible=())

@@ -79,6 +79,11 @@ def fill(tree: TokenTree, drafts: Drafts) -> list[Drafted]:
     return nodes
 
 
+def sources_of(drafted: Sequence[Sequence[Drafted]]) -> tuple[tuple[Source, ...], ...]:
+    """For each row, who drafted each node, the root included as if a head had."""
+    return tuple(("head", *(node.source for node in nodes)) for nodes in drafted)
+
+
 def known_ranks(drafts: Drafts, truths: Sequence[int]) -> tuple[int | None, ...]:
     """The place of each true token in the list it should have stood in; None: not in it.
 

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from propd.core import Milliseconds, TokenTree
+from propd.core import Milliseconds, Source, TokenTree
 from propd.planning.cost import Work
 from propd.planning.drafts import Drafts, known_ranks
+
+
+class Said(NamedTuple):
+    """Who drafted a true node, and the chances it was given, given its parent."""
+
+    source: Source
+    drafted: float
+    early: float
 
 
 @dataclass(frozen=True)
@@ -33,9 +42,8 @@ class RowFeedback:
     early_claimed: tuple[float, ...]
     """``early_claimed[d]``: the early head's chance that one of the drafted nodes at depth d + 1 is
     the true one."""
-    said: tuple[tuple[float, float] | None, ...] = ()
-    """``said[d]``: what draft and early head gave the true node at depth d + 1, given its parent;
-    None if there was none in the tree."""
+    said: tuple[Said | None, ...] = ()
+    """``said[d]``: of the true node at depth d + 1; None if there was none in the tree."""
 
 
 @dataclass(frozen=True)
@@ -55,23 +63,28 @@ def row_feedback(
     early: Sequence[float | None] | None,
     path: Sequence[int],
     truths: Sequence[int],
+    sources: Sequence[Source] = (),
 ) -> RowFeedback:
     """What a row's step taught, N nodes as they were drafted.
 
     early: (N,) the early head's probabilities; None when it did not look. path: accepted nodes.
     truths: the model's own token after the root and after each accepted node, as far as written.
+    sources: (N,) who drafted each; () where all are of the heads.
     """
     ranks = known_ranks(drafts, truths)
     survived: list[bool | None] = []
     claimed: list[float] = []
-    said: list[tuple[float, float] | None] = []
+    said: list[Said | None] = []
     for parent, truth in zip((0, *path), truths, strict=False):
         children = [node for node, up in enumerate(tree.parents) if up == parent]
         survived.append(next((alive[c] for c in children if token_ids[c] == truth), None))
         claimed.append(sum(early[c] or 0.0 for c in children) if early else 0.0)
         right = next((c for c in children if early and token_ids[c] == truth), None)
-        drafted = tree.values[right] / tree.values[parent] if right else 0.0
-        said.append((drafted, early[right] or 0.0) if early and right else None)
+        if early is None or right is None:
+            said.append(None)
+            continue
+        drafted = tree.values[right] / tree.values[parent]
+        said.append(Said(sources[right] if sources else "head", drafted, early[right] or 0.0))
     depths = len(ranks)
     return RowFeedback(
         tree=tree,

@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from propd.core import TokenTree
+from propd.core import SOURCES, Source, TokenTree
 
-PAGES = 7
+PAGES = 8
 """Numbers of 8 bytes for each node, in the order of the fields of `Forest`."""
 SMALLEST = 1e-30
 """A chance whose logarithm is finite."""
@@ -40,6 +40,8 @@ class Forest:
     """(R, N) float64: the random number that a draw at this node takes."""
     shares: Tensor
     """(R, N) float64: the drafted chance of a node, given its parent; 1 for roots and padding."""
+    sources: Tensor
+    """(R, N) int64: who drafted a node, its place in `propd.core.SOURCES`; 0 for the others."""
     visible: Tensor
     """(R, N, N) bool: [r, i, j] is true when j is i or an ancestor of i."""
 
@@ -87,6 +89,7 @@ class Forest:
 def pack(
     trees: Sequence[TokenTree],
     tokens: Sequence[Sequence[int]],
+    sources: Sequence[Sequence[Source]],
     visible: Sequence[np.ndarray],
     pasts: Sequence[int],
     numbers: Sequence[Sequence[float]],
@@ -110,6 +113,7 @@ def pack(
         pages[3, row, :size] = 1
         pages[4, row] = pasts[row]
         shares[row, :size] = chances_of(tree.parents, tree.values)
+        pages[7, row, :size] = [SOURCES.index(source) for source in sources[row]]
         if numbers[row]:
             draws[row, :size] = np.asarray(numbers[row])[list(tree.depths)]
         seen[row, :size, :size] = visible[row]
@@ -137,5 +141,6 @@ def unpack(packed: Tensor, shape: tuple[int, int]) -> Forest:
         pasts=pages[4],
         numbers=pages[5].view(torch.float64),
         shares=pages[6].view(torch.float64),
+        sources=pages[7],
         visible=packed[end:].view(torch.bool).view(rows, count, count),
     )

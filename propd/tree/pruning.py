@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from propd.core import Source
 from propd.errors import InvalidRequest
 from propd.host import read
 from propd.tree.forest import Forest
@@ -41,6 +42,8 @@ class EarlyView:
     """The early head's probability, given the parent; None for roots."""
     past: int = 0
     """Tokens in the cache, the mean of the rows."""
+    sources: tuple[Source, ...] = ()
+    """Who drafted each node (a root's is without meaning); () where all are of the heads."""
 
 
 @dataclass(frozen=True)

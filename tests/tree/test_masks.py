@@ -199,7 +199,8 @@ def test_after_pruning_the_mask_is_that_of_the_survivors() -> None:
         names = tuple(tuple(100 * row + n for n in tree.ranks) for row, tree in enumerate(trees))
         placed = place(trees, pasts, 0)
         hidden = torch.arange(placed.starts[-1])[:, None]
-        nodes = Nodes(tuple(trees), names, masks, hidden, placed)
+        sources = tuple(("head",) * len(row) for row in names)
+        nodes = Nodes(tuple(trees), names, sources, masks, hidden, placed)
         alive = pruned_at_random(source, nodes.parents())
         kept = kept_places(alive, placed.starts)
         small = [select(tree, places) for tree, places in zip(trees, kept, strict=True)]

@@ -1,10 +1,11 @@
 """Early pruning by hand."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 
-from propd.core import Milliseconds
+from propd.core import Milliseconds, Source
 from propd.planning.budget import EARLY, Budget, Share
 from propd.planning.cost import LineCost, Work
 from propd.planning.drafts import Guesses, HeadDrafts
@@ -111,21 +112,39 @@ def test_the_budget_of_a_costly_machine_is_small() -> None:
 
 
 def test_the_budget_hears_the_drafts_too() -> None:
-    """Node 1 was drafted with .8 and the early head gives it .01: .3 x .01 + .7 x .8 = .563 pays
+    """Node 1 was drafted with .8 and the early head gives it .01: .7 x .01 + .3 x .8 = .247 pays
     where .02 of both does not (node 2), nor what is likely behind it (node 4)."""
     seen = view((None, 0.01, 0.02, 0.01, 0.9), (1.0, 0.8, 0.02, 0.8 * 0.02, 0.02 * 0.9))
     budget = Budget(_late_costs(10.0, 1.0), depths=2)
     assert budget.keep(seen) == [True, True, False, False, False]
 
 
-def said_of(drafted: float, early: float) -> Feedback:
+def test_of_what_the_text_guessed_the_early_head_is_hardly_asked() -> None:
+    """Nodes 1 and 2 alike, .5 by the drafts and 0 by the early head, one of a head (.15 of the
+    mixture), one of the text (.49): at 10 ms + 2 ms a node only the second pays."""
+    seen = replace(view((None, 0.0, 0.0, 0.0, 0.0), (1.0, 0.5, 0.5, 0.001, 0.001)),
+                   sources=("head", "head", "text", "head", "head"))  # fmt: skip
+    budget = Budget(_late_costs(10.0, 2.0), depths=2)
+    assert budget.keep(seen) == [True, False, True, False, False]
+
+
+def test_each_source_has_a_weight_of_its_own() -> None:
+    budget = Budget(_late_costs(10.0, 1.0), depths=2)
+    for _ in range(100):
+        budget.learn(said_of(0.1, 0.9, "text"))
+    assert budget.weights["text"] > 0.2
+    assert budget.weights["head"] == EARLY["head"]
+    assert budget.weights["both"] == EARLY["both"]
+
+
+def said_of(drafted: float, early: float, source: Source = "head") -> Feedback:
     """A step of one row whose true first node the two had given these chances."""
     tree = grow([[drafted, 0.01]], 2)
     row = row_feedback(
         HeadDrafts((Guesses((7, 8), (drafted, 0.01)),)), tree, (1, 7, 8), (True,) * 3,
-        (None, early, 0.01), [1], [7],
+        (None, early, 0.01), [1], [7], ("head", source, "head"),
     )  # fmt: skip
-    assert row.said == ((drafted, early),)
+    assert row.said == ((source, drafted, early),)
     return Feedback(Work(1, 3, 3), Milliseconds(), (row,))
 
 
@@ -135,7 +154,7 @@ def test_the_budget_asks_more_whoever_knew_more() -> None:
         budget = Budget(_late_costs(10.0, 1.0), depths=2)
         for _ in range(100):
             budget.learn(said_of(drafted, early))
-        assert (budget.weight - EARLY) * direction > 0.15
+        assert (budget.weights["head"] - EARLY["head"]) * direction > 0.15
 
 
 def test_a_share_keeps_the_best_of_it_whatever_the_time() -> None:
