@@ -3,8 +3,8 @@
 Cost-aware re-ranking: after the early layers two have spoken of each node, who drafted it and the
 early head. The best M nodes by the probability of their path under a mixture of both stay, weighed
 by whether heads or text drafted them, and M maximises expected acceptance length over expected step
-time, in which the time already spent counts too. The same question as the tree's size, asked again with
-better knowledge.
+time, in which the time already spent counts too. The same question as the tree's size, asked again
+with better knowledge.
 """
 
 from __future__ import annotations
