@@ -63,6 +63,9 @@ export function layerFigure(recall, k, layer, options) {
   const trained = Object.keys(recall.head).map(Number).sort((a, b) => a - b);
   const shares = trained.map((one) => share(recall.head[one]));
   const best = shares.indexOf(Math.max(...shares));
+  const beside = trained[best] > layers[layers.length - 1] / 2 // no room to its right
+    ? { xanchor: "right", yanchor: "middle", xshift: -10 }
+    : { xanchor: "left", yanchor: "bottom", yshift: 8, xshift: -4 };
   return {
     data: [
       points(layers, layers.map((layer) => share(recall.lens[layer])), {
@@ -76,7 +79,7 @@ export function layerFigure(recall, k, layer, options) {
       xaxis: axis(words.axis_layer, options, { range: [0, layers[layers.length - 1] + 1] }),
       yaxis: axis(words.axis_recall, options, { range: [0, 1.04], tickformat: ".0%", nticks: 6 }),
       annotations: [
-        label(words.line_trained, trained[best], shares[best], options, { xanchor: "left", yanchor: "bottom", yshift: 8, xshift: -4 }),
+        label(words.line_trained, trained[best], shares[best], options, beside),
         label(words.line_lens, layers[layers.length - 1], 0.04, options, { xanchor: "right", yanchor: "bottom", font: { size: 11.5, color: options.faint } }),
       ],
     }),
