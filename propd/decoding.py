@@ -120,7 +120,7 @@ class DecodingSession:
         self._check_open()
         if len(self.rows) == self.max_rows:
             raise InvalidRequest(f"All {self.max_rows} rows are taken; wait until one has left.")
-        with self.clock:
+        with self.clock, self.backbone.at_work():
             return self._take_in(number, prompt, stepped)
 
     def _take_in(self, number: int, prompt: Sequence[int], stepped: int) -> StepEvent:
@@ -172,7 +172,7 @@ class DecodingSession:
             return []
         self._judging = False
         try:
-            with self.clock:
+            with self.clock, self.backbone.at_work():
                 return self._pass()
         except BaseException:
             if self._judging:

@@ -13,6 +13,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from propd import kernels
 from propd.host import Ids, send
 from propd.models.grouped import pack_finely
 
@@ -35,11 +36,15 @@ class Referee:
         """Ranks and probabilities (C,) of candidates; ready: (I, H), prepared for the LM head."""
         of, ids = send(rows, ready.device), send(token_ids, ready.device)
         crowd = self._crowd(ready).float()
-        seen, own = crowd[of], self._places[ids]
+        own = self._places[ids]
         # two products of one word round differently: a reference word must not rank behind itself
-        known = seen.gather(-1, own.clamp_min(0)[:, None])[:, 0]
+        known = crowd[of, own.clamp_min(0)]
         other = (ready[of] * self._words[ids]).sum(-1, dtype=torch.float32)
         scores = torch.where(own < 0, other, known)
+        if kernels.take(crowd):
+            found: tuple[Tensor, Tensor] = torch.ops.propd.ranks.default(crowd, of, scores)
+            return found
+        seen = crowd[of]
         ranks = (seen > scores[:, None]).sum(-1)
         chances = (scores - crowd.logsumexp(-1)[of]).exp().clamp(max=1.0)
         return ranks, chances

@@ -18,7 +18,7 @@ from propd.heads.early import EarlyLook
 from propd.heads.protocol import HeadsShape, drafts_of, guesses_of
 from propd.host import Ids
 from propd.models.backbone import Backbone
-from propd.models.linear import Linear
+from propd.models.blocked import dense_product
 from propd.planning.drafts import Drafts
 from propd.planning.phrases import Phrases
 
@@ -71,7 +71,7 @@ class MedusaHeads:
         device, dtype = backbone.device, backbone.dtype
         self._blocks = [
             [
-                Linear(w.to(device, dtype), None if b is None else b.to(device, dtype))
+                dense_product(w.to(device, dtype), None if b is None else b.to(device, dtype))
                 for w, b in head
             ]
             for head in weights.blocks
@@ -106,7 +106,7 @@ class MedusaHeads:
         return self._early(layer, hidden, rows, token_ids)
 
 
-def _through(blocks: Sequence[Linear], hidden: Tensor) -> Tensor:
+def _through(blocks: Sequence[Callable[[Tensor], Tensor]], hidden: Tensor) -> Tensor:
     for block in blocks:
         hidden = hidden + F.silu(block(hidden))
     return hidden
@@ -123,5 +123,5 @@ def _outputs(
         weight = weight.to(backbone.device, backbone.dtype)
         if token_map is not None and len(weight) > len(token_map):
             weight = weight[token_map]
-        outputs.append(Linear(weight))
+        outputs.append(dense_product(weight))
     return list(outputs)

@@ -15,6 +15,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -54,6 +56,26 @@ def take(scores: Tensor) -> bool:
     """Whether ``largest_places`` and ``best`` take these scores; does not wait for a compiler."""
     fits = scores.device.type == "cpu" and scores.dtype is torch.float32 and scores.dim() == 2
     return fits and why_not.cache_info().currsize > 0 and ready() and scores.is_contiguous()
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """PyTorch's own operators take one thread meanwhile, and ours as many as PyTorch had.
+
+    Where all that is heavy is ours, PyTorch's threads do harm: behind each loop of theirs they wait
+    for the next one on a core for three milliseconds, half of a step, and ours wait for the core.
+    """
+    count = torch.get_num_threads()
+    if count == 1:
+        yield
+        return
+    torch.ops.propd.use_threads(count)
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(count)
+        torch.ops.propd.use_threads(0)
 
 
 def to_compile() -> bool:

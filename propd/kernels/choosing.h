@@ -57,4 +57,23 @@ inline void best_of_row(const float* row, int64_t width, int64_t count, int64_t*
   for (int64_t i = 0; i < count; ++i) chances[i] = std::exp(row[places[i]] - most) / total;
 }
 
+// log sum e^x of a row.
+inline float log_total(const float* row, int64_t width) {
+  const float most = most_of(row, width);
+  Numbers shares = zeros();
+  int64_t at = 0;
+  for (; at + LANES <= width; at += LANES) {
+    shares = shares + exponential(widen(row + at) - every(most));
+  }
+  float total = sum(shares);
+  for (; at < width; ++at) total += std::exp(row[at] - most);
+  return most + std::log(total);
+}
+
+inline int64_t count_above(const float* row, int64_t width, float score) {
+  int64_t count = 0;
+  for (int64_t at = 0; at < width; ++at) count += row[at] > score;
+  return count;
+}
+
 }  // namespace propd

@@ -144,6 +144,31 @@ std::tuple<Tensor, Tensor> best(const Tensor& scores, int64_t count) {
   return {places, chances};
 }
 
+// Scores (I, V) of words, and C candidates: candidate c belongs to row rows[c] and has a score of its
+// own. Returns (C,) how many words of its row score higher, and its chance among them.
+std::tuple<Tensor, Tensor> ranks(const Tensor& scores, const Tensor& rows, const Tensor& own) {
+  check_scores(scores);
+  const int64_t width = scores.size(1), count = rows.numel();
+  TORCH_CHECK(own.numel() == count && own.is_contiguous() && rows.is_contiguous(),
+              "propd: candidates without scores");
+  Tensor places = at::empty({count}, scores.options().dtype(at::kLong));
+  Tensor chances = at::empty({count}, scores.options());
+  std::vector<float> totals(scores.size(0));
+  const auto* from = scores.const_data_ptr<float>();
+  const auto* of = rows.const_data_ptr<int64_t>();
+  const auto* score = own.const_data_ptr<float>();
+  auto* to = places.mutable_data_ptr<int64_t>();
+  auto* likely = chances.mutable_data_ptr<float>();
+  share(scores.size(0), 1, [&](int64_t row) { totals[row] = log_total(from + row * width, width); });
+  share(count, 1, [&](int64_t at) {
+    to[at] = count_above(from + of[at] * width, width, score[at]);
+    likely[at] = std::min(1.0f, std::exp(score[at] - totals[of[at]]));
+  });
+  return {places, chances};
+}
+
+void use_threads(int64_t count) { own_threads = static_cast<int>(count); }
+
 }  // namespace
 
 TORCH_LIBRARY(propd, library) {
@@ -160,6 +185,8 @@ TORCH_LIBRARY(propd, library) {
       &run_layers);
   library.def("draft_heads(Tensor hidden, Tensor root, Tensor?[] weights, float epsilon) -> Tensor",
               &draft_heads);
+  library.def("ranks(Tensor scores, Tensor rows, Tensor own) -> (Tensor, Tensor)", &ranks);
+  library.def("use_threads(int count) -> ()", &use_threads);
   library.def("largest_places(Tensor scores) -> Tensor", &largest_places);
   library.def("best(Tensor scores, int count) -> (Tensor, Tensor)", &best);
 }

@@ -23,10 +23,13 @@ namespace propd {
 constexpr int64_t GROUP = 32;
 constexpr int64_t ROWS_TOGETHER = 4;  // fewer are not worth sharing among threads
 
+// Threads of this caller while PyTorch has but one (propd.kernels.alone); 0: as many as PyTorch has.
+inline thread_local int own_threads = 0;
+
 // Calls each(turn) for 0 to count, from several threads, `least` turns and more at a time.
 template <typename Each>
 void share(int64_t count, int64_t least, Each each) {
-  Team::get().share(at::get_num_threads(), count, least, [&](int64_t begin, int64_t end) {
+  Team::get().share(own_threads ? own_threads : at::get_num_threads(), count, least, [&](int64_t begin, int64_t end) {
     for (; begin < end; ++begin) each(begin);
   });
 }

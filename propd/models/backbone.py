@@ -9,6 +9,7 @@ equals `transformers` is shown by a parity test for every family.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -17,6 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from propd import kernels
 from propd.errors import ModelUnavailable
 from propd.host import Ids, send
 from propd.models.blocked import Blocked, fits
@@ -282,6 +284,10 @@ class Backbone:
             parts.append(run(hidden, 0, layers, place, cache, reading=as_prompt))
             cache.commit(row, range(len(part)))
         return torch.cat(parts)
+
+    def at_work(self) -> AbstractContextManager[None]:
+        """Around passes: what is heavy in them has the processor for itself."""
+        return nullcontext() if self._by_kernel is None else kernels.alone()
 
     def final_norm(self, hidden: Tensor) -> Tensor:
         """(..., H) -> (..., H)."""

@@ -8,10 +8,13 @@ lie in the order in which they are read, and a row's result has the same bits in
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
 from propd import kernels
+from propd.models.linear import Linear
 
 LANES = 16
 """Outputs of a block."""
@@ -32,6 +35,12 @@ def blocks_pay(dtype: torch.dtype) -> bool:
     matrix_unit = getattr(torch.cpu, "_is_amx_tile_supported", bool)()
     by_kernel = dtype is torch.float32 or (dtype is torch.bfloat16 and not matrix_unit)
     return by_kernel and kernels.ready()
+
+
+def dense_product(weight: Tensor, bias: Tensor | None = None) -> Callable[[Tensor], Tensor]:
+    """A product with a weight as it is, by whoever multiplies such a one best here."""
+    by_kernel = weight.device.type == "cpu" and fits(weight) and blocks_pay(weight.dtype)
+    return Blocked.of(weight, bias) if by_kernel else Linear(weight, bias)
 
 
 class Blocked:

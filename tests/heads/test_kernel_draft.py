@@ -83,3 +83,13 @@ def test_of_equal_scores_the_first_come_first() -> None:
 def test_more_than_there_are_is_refused(count: int) -> None:
     with pytest.raises(RuntimeError, match=f"propd: {count} of 4 numbers"):
         torch.ops.propd.best(torch.zeros(1, 4), count)
+
+
+def test_ranks_and_chances_among_the_words_of_a_row() -> None:
+    torch.manual_seed(1)
+    scores, rows = torch.randn(3, 301) * 2, torch.tensor([0, 2, 2, 1, 0])
+    own = torch.cat([scores[rows[:3], torch.tensor([5, 300, 0])], torch.tensor([99.0, -99.0])])
+    ranks, chances = torch.ops.propd.ranks(scores, rows, own)
+    assert ranks.tolist() == (scores[rows] > own[:, None]).sum(-1).tolist()
+    wanted = (own - scores.logsumexp(-1)[rows]).exp().clamp(max=1.0)
+    torch.testing.assert_close(chances, wanted)

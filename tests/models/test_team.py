@@ -58,3 +58,14 @@ def test_a_forked_process_can_go_on() -> None:
     if child == 0:
         os._exit(0 if torch.equal(product(x), wanted) else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_while_it_works_alone_pytorch_has_one_thread() -> None:
+    product, x = _product()
+    torch.set_num_threads(2)
+    wanted = product(x)
+    with pytest.raises(ZeroDivisionError), kernels.alone():
+        assert torch.get_num_threads() == 1
+        assert torch.equal(product(x), wanted)
+        raise ZeroDivisionError
+    assert torch.get_num_threads() == 2
