@@ -30,33 +30,6 @@ inline int64_t place_of_most(const float* row, int64_t width) {
   return std::min<int64_t>(std::find(row + block, row + end, most) - row, end - 1);  // or no numbers
 }
 
-// The best `count` of a row, best first, the first of equals first, with their share of e^x.
-inline void best_of_row(const float* row, int64_t width, int64_t count, int64_t* places,
-                        float* chances) {
-  const float most = most_of(row, width);
-  int64_t known = 0;
-  const auto take = [&](int64_t place) {
-    if (known == count && !(row[place] > row[places[count - 1]])) return;
-    int64_t at = known < count ? known++ : count - 1;
-    for (; at > 0 && row[place] > row[places[at - 1]]; --at) places[at] = places[at - 1];
-    places[at] = place;
-  };
-  Numbers shares = zeros();
-  int64_t at = 0;
-  for (; at + LANES <= width; at += LANES) {
-    const Numbers numbers = widen(row + at);
-    shares = shares + exponential(numbers - every(most));
-    if (known == count && !(largest(numbers) > row[places[count - 1]])) continue;
-    for (int64_t i = 0; i < LANES; ++i) take(at + i);
-  }
-  float total = sum(shares);
-  for (; at < width; ++at) {
-    total += std::exp(row[at] - most);
-    take(at);
-  }
-  for (int64_t i = 0; i < count; ++i) chances[i] = std::exp(row[places[i]] - most) / total;
-}
-
 // log sum e^x of a row.
 inline float log_total(const float* row, int64_t width) {
   const float most = most_of(row, width);
@@ -68,6 +41,25 @@ inline float log_total(const float* row, int64_t width) {
   float total = sum(shares);
   for (; at < width; ++at) total += std::exp(row[at] - most);
   return most + std::log(total);
+}
+
+// The best `count` of a row, best first, the first of equals first, with their share of e^x.
+inline void best_of_row(const float* row, int64_t width, int64_t count, int64_t* places,
+                        float* chances) {
+  int64_t known = 0;
+  const auto take = [&](int64_t place) {
+    if (known == count && !(row[place] > row[places[count - 1]])) return;
+    int64_t at = known < count ? known++ : count - 1;
+    for (; at > 0 && row[place] > row[places[at - 1]]; --at) places[at] = places[at - 1];
+    places[at] = place;
+  };
+  for (int64_t at = 0; at < width; at += LANES) {
+    const int64_t end = std::min(at + LANES, width);
+    if (known == count && !(most_of(row + at, end - at) > row[places[count - 1]])) continue;
+    for (int64_t place = at; place < end; ++place) take(place);
+  }
+  const float total = log_total(row, width);
+  for (int64_t i = 0; i < count; ++i) chances[i] = std::exp(row[places[i]] - total);
 }
 
 inline int64_t count_above(const float* row, int64_t width, float score) {

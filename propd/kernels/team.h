@@ -14,6 +14,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdint>
+#include <system_error>
 #include <thread>
 
 namespace propd {
@@ -73,9 +74,12 @@ class Team {
   static void rest(int turn) { turn < PATIENCE ? _mm_pause() : static_cast<void>(sched_yield()); }
 
   void hire(int wanted) {
-    for (int number = hired_; number < wanted; ++number) {
-      std::thread([this, number] { help(number); }).detach();
-      ++hired_;
+    try {
+      for (int number = hired_; number < wanted; ++number) {
+        std::thread([this, number] { help(number); }).detach();
+        ++hired_;
+      }
+    } catch (const std::system_error&) {  // no thread is to be had: the work is done without
     }
   }
 
